@@ -36,7 +36,8 @@ template <class... Args>
   throw Error(Fault::failure, fmt::format(text, std::forward<Args>(args)...));
 }
 
-// The check at an op's door: states actual and wanted, e.g. check(ok, "attention: qkv is {}, wanted (B, N, 3E)", s).
+// The check at an op's door: states actual and wanted, e.g. check(ok, "attention: qkv is {}, wanted (B, N,
+// 3E)", s).
 template <class... Args>
 void check(bool ok, fmt::format_string<Args...> text, Args&&... args) {
   if (!ok) refuse(text, std::forward<Args>(args)...);

@@ -21,9 +21,9 @@ class Random {
   std::uint32_t bits();                     // uniform over 32 bits
   double uniform();                         // in (0, 1)
   double uniform(double low, double high);  // in (low, high)
-  double normal();                          // mean 0, standard deviation 1 (Box-Muller, one value per two draws)
-  bool chance(double probability);          // true with that probability
-  std::uint64_t below(std::uint64_t n);     // uniform over 0 .. n-1, unbiased; n >= 1
+  double normal();                       // mean 0, standard deviation 1 (Box-Muller, one value per two draws)
+  bool chance(double probability);       // true with that probability
+  std::uint64_t below(std::uint64_t n);  // uniform over 0 .. n-1, unbiased; n >= 1
 
  private:
   std::uint64_t seed_, stream_, index_ = 0;

@@ -38,7 +38,8 @@ STP_HOST_DEVICE inline Philox4 philox(std::uint64_t seed, std::uint64_t stream, 
   return {{c0, c1, c2, c3}};
 }
 
-// A word as a float strictly inside (0, 1): (2 (x >> 9) + 1) / 2^24, so neither end occurs and log stays finite.
+// A word as a float strictly inside (0, 1): (2 (x >> 9) + 1) / 2^24, so neither end occurs and log stays
+// finite.
 STP_HOST_DEVICE inline float unit_float(std::uint32_t word) {
   return static_cast<float>(2u * (word >> 9) + 1u) * 5.9604644775390625e-8f;
 }

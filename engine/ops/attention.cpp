@@ -1,0 +1,83 @@
+#include <cmath>
+
+#include "engine/ops.h"
+
+namespace stp {
+
+namespace {
+
+// (B, N) of a dense or packed batch.
+struct Layout {
+  std::int64_t clips, longest;
+};
+
+Layout layout_of(const Tensor& qkv, std::int64_t heads, const Packing& packing) {
+  const int rank = packing ? 2 : 3;
+  check(qkv.shape().rank() == rank && heads > 0 && qkv.size(-1) % (3 * heads) == 0,
+        "attention: qkv is {}, wanted {} with E divisible by heads {}", qkv.shape(),
+        packing ? "(tokens, 3 E)" : "(B, N, 3 E)", heads);
+  if (packing) return {packing.clips, packing.longest};
+  return {qkv.size(0), qkv.size(1)};
+}
+
+}  // namespace
+
+Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, std::int64_t heads, float smoothing,
+                 const Packing& packing) {
+  const Layout layout = layout_of(qkv, heads, packing);
+  const std::int64_t tokens = qkv.shape().rows(), width = qkv.size(-1) / 3;
+  check(!keep || keep.elements() == tokens, "attention: keep is {}, wanted one value for each of {} tokens",
+        keep.shape(), tokens);
+  check(smoothing >= 0, "attention: smoothing {} is negative", smoothing);
+
+  const Backend& backend = qkv.backend();
+  const bool recording = records(tape, {qkv, keep});
+  Shape out_shape = packing ? Shape{tokens, width} : Shape{layout.clips, layout.longest, width};
+  Tensor out(backend, out_shape, qkv.type()), lse, inverse_z;
+  if (recording) {
+    lse = Tensor(backend, {heads, tokens});
+    inverse_z = Tensor(backend, {heads, tokens});
+  }
+  const AttentionForward forward = {
+      .qkv = qkv.in(),
+      .keep = keep.f32(),
+      .offsets = packing.offsets.data(),
+      .out = out.out(),
+      .lse = lse.out().f32(),
+      .inverse_z = inverse_z.out().f32(),
+      .B = static_cast<int>(layout.clips),
+      .N = static_cast<int>(layout.longest),
+      .H = static_cast<int>(heads),
+      .D = static_cast<int>(width / heads),
+      .scale = 1.0f / std::sqrt(static_cast<float>(width / heads)),
+      .smoothing = smoothing,
+  };
+  backend.run(&KernelTable::attention_forward, forward);
+  if (!recording) return out;
+
+  tape->record({out}, [=] {
+    const Tensor dkeep_heads = keep.wants_gradient() ? Tensor(qkv.backend(), {heads, tokens}) : Tensor();
+    const AttentionBackward backward = {
+        .qkv = qkv.in(),
+        .keep = keep.f32(),
+        .offsets = packing.offsets.data(),
+        .out = out.in(),
+        .dout = out.gradient(),
+        .lse = lse.f32(),
+        .inverse_z = inverse_z.f32(),
+        .dqkv = qkv.grad(),
+        .dkeep = keep.grad(),
+        .dkeep_heads = dkeep_heads.out().f32(),
+        .B = forward.B,
+        .N = forward.N,
+        .H = forward.H,
+        .D = forward.D,
+        .scale = forward.scale,
+        .smoothing = forward.smoothing,
+    };
+    qkv.backend().run(&KernelTable::attention_backward, backward);
+  });
+  return out;
+}
+
+}  // namespace stp

@@ -1,0 +1,32 @@
+#include "engine/tape.h"
+
+#include <algorithm>
+
+namespace stp {
+
+void Tape::record(std::vector<Tensor> outputs, std::function<void()> backward) {
+  for (const Tensor& output : outputs) output.set_wants_gradient(true);
+  steps_.push_back({std::move(outputs), std::move(backward)});
+}
+
+void Tape::backward(const Tensor& loss, float seed) {
+  check(loss.elements() == 1, "backward: the loss is {}, wanted one element", loss.shape());
+  if (const Grad grad = loss.grad()) loss.backend().kernels().memory.upload(grad.data, &seed, sizeof seed);
+  backward();
+}
+
+void Tape::backward() {
+  while (!steps_.empty()) {
+    const Step step = std::move(steps_.back());
+    steps_.pop_back();
+    const auto reached = [](const Tensor& output) { return output.has_gradient(); };
+    if (std::any_of(step.outputs.begin(), step.outputs.end(), reached)) step.backward();
+  }
+}
+
+bool records(const Tape* tape, std::initializer_list<Tensor> inputs) {
+  const auto wanted = [](const Tensor& input) { return input.wants_gradient(); };
+  return tape && std::any_of(inputs.begin(), inputs.end(), wanted);
+}
+
+}  // namespace stp

@@ -1,0 +1,42 @@
+// The tape: what was computed, to be run backwards once.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace stp {
+
+// A linear list of closures. An op that is given a tape and has an input that wants a gradient records how to
+// contribute to it; without a tape nothing is recorded, so evaluation needs no mode. Closures keep what they
+// need and are destroyed as they run, so memory falls while the tape is run.
+class Tape {
+ public:
+  Tape() = default;
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  // Records the backward of an op with results `outputs`. It runs only if one of them received a gradient.
+  void record(std::vector<Tensor> outputs, std::function<void()> backward);
+
+  // Seeds the gradient of `loss` (one element) with `seed` and runs the tape.
+  void backward(const Tensor& loss, float seed = 1.0f);
+  // Runs the tape from gradients that are already there: contributions of other tapes.
+  void backward();
+
+  bool empty() const { return steps_.empty(); }
+
+ private:
+  struct Step {
+    std::vector<Tensor> outputs;
+    std::function<void()> backward;
+  };
+  std::vector<Step> steps_;
+};
+
+// Whether an op has to record: there is a tape, and one of its inputs wants a gradient.
+bool records(const Tape* tape, std::initializer_list<Tensor> inputs);
+
+}  // namespace stp

@@ -1,0 +1,220 @@
+#include "engine/tensor.h"
+
+#include <bit>
+#include <utility>
+
+namespace stp {
+
+struct Tensor::Storage {
+  std::shared_ptr<Buffer> values;
+  std::shared_ptr<Buffer> gradients;  // null until the first contribution
+  std::size_t first = 0;              // element of the buffers where this tensor begins
+  Element type = Element::f32;
+  bool window = false;
+  bool wants_gradient = false;
+  bool contributed = false;
+  bool kept = false;
+
+  void* at(const Buffer& buffer) const { return static_cast<char*>(buffer.data()) + first * bytes_of(type); }
+};
+
+namespace {
+
+std::size_t bytes(std::int64_t elements, Element type) {
+  return static_cast<std::size_t>(elements) * bytes_of(type);
+}
+
+float from_bf16(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
+
+std::uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if (value != value) return static_cast<std::uint16_t>((bits | 0x00400000u) >> 16);
+  return static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
+
+std::vector<float> download(const Backend& backend, const void* from, std::int64_t elements, Element type) {
+  std::vector<float> host(static_cast<std::size_t>(elements));
+  const DeviceMemory& memory = backend.kernels().memory;
+  if (type == Element::f32) {
+    memory.download(host.data(), from, host.size() * sizeof(float));
+  } else {
+    std::vector<std::uint16_t> halves(host.size());
+    memory.download(halves.data(), from, halves.size() * sizeof(std::uint16_t));
+    for (std::size_t i = 0; i < host.size(); ++i) host[i] = from_bf16(halves[i]);
+  }
+  return host;
+}
+
+}  // namespace
+
+Tensor::Tensor(const Backend& backend, const Shape& shape, Element type)
+    : shape_(shape), storage_(std::make_shared<Storage>()) {
+  storage_->values = std::make_shared<Buffer>(backend, bytes(shape.elements(), type));
+  storage_->type = type;
+}
+
+Tensor Tensor::zeros(const Backend& backend, const Shape& shape) {
+  Tensor t(backend, shape);
+  backend.kernels().memory.zero(t.out().data, bytes(t.elements(), t.type()));
+  return t;
+}
+
+Tensor Tensor::from(const Backend& backend, const Shape& shape, std::span<const float> values) {
+  Tensor t(backend, shape);
+  t.assign(values);
+  return t;
+}
+
+Tensor Tensor::window(const Shape& shape, std::shared_ptr<Buffer> values, std::shared_ptr<Buffer> gradients,
+                      std::size_t first) {
+  Tensor t;
+  t.shape_ = shape;
+  t.storage_ = std::make_shared<Storage>();
+  t.storage_->wants_gradient = t.storage_->contributed = gradients != nullptr;
+  t.storage_->values = std::move(values);
+  t.storage_->gradients = std::move(gradients);
+  t.storage_->first = first;
+  t.storage_->window = true;
+  return t;
+}
+
+Element Tensor::type() const { return storage_->type; }
+const Backend& Tensor::backend() const {
+  check(storage_ != nullptr, "tensor: not given");
+  return storage_->values->backend();
+}
+
+Tensor Tensor::reshape(const Shape& shape) const {
+  check(shape.elements() == elements(), "reshape: {} elements of {} do not fit {}", elements(), shape_, shape);
+  Tensor t = *this;
+  t.shape_ = shape;
+  return t;
+}
+
+Tensor Tensor::detach() const {
+  if (!storage_) return {};
+  Tensor t;
+  t.shape_ = shape_;
+  t.storage_ = std::make_shared<Storage>();
+  t.storage_->values = storage_->values;
+  t.storage_->first = storage_->first;
+  t.storage_->type = storage_->type;
+  return t;
+}
+
+bool Tensor::wants_gradient() const { return storage_ && storage_->wants_gradient; }
+const Tensor& Tensor::set_wants_gradient(bool wanted) const {
+  storage_->wants_gradient = wanted;
+  return *this;
+}
+bool Tensor::has_gradient() const { return storage_ && storage_->contributed && storage_->gradients; }
+
+In Tensor::in() const { return storage_ ? In{storage_->at(*storage_->values), storage_->type} : In{}; }
+Out Tensor::out() const { return storage_ ? Out{storage_->at(*storage_->values), storage_->type} : Out{}; }
+const float* Tensor::f32() const {
+  if (!storage_) return nullptr;
+  check(storage_->type == Element::f32, "tensor {}: stored in bf16 where f32 is needed", shape_);
+  return in().f32();
+}
+
+Grad Tensor::grad() const {
+  if (!wants_gradient()) return {};
+  if (!storage_->gradients) {
+    storage_->gradients = std::make_shared<Buffer>(backend(), bytes(elements(), storage_->type));
+  }
+  const bool add = std::exchange(storage_->contributed, true);
+  return {storage_->at(*storage_->gradients), storage_->type, add};
+}
+
+In Tensor::gradient() const {
+  check(has_gradient(), "tensor {}: no gradient was contributed", shape_);
+  return {storage_->at(*storage_->gradients), storage_->type};
+}
+
+void Tensor::clear_gradient() const {
+  if (storage_->window) {
+    if (storage_->gradients)
+      backend().kernels().memory.zero(storage_->at(*storage_->gradients), bytes(elements(), type()));
+    return;
+  }
+  storage_->gradients.reset();
+  storage_->contributed = false;
+}
+
+void Tensor::take_gradient(const Tensor& from) const {
+  if (!wants_gradient() || !from.has_gradient()) return;
+  check(from.elements() == elements() && from.type() == type(), "take_gradient: {} from {}", shape_,
+        from.shape_);
+  if (!storage_->contributed && !storage_->window && !from.storage_->window && !from.storage_->kept) {
+    storage_->gradients = std::move(from.storage_->gradients);
+    storage_->contributed = true;
+    from.clear_gradient();
+  } else {
+    const In contribution = from.gradient();
+    backend().run(&KernelTable::accumulate, {.from = contribution, .to = grad(), .count = elements()});
+  }
+}
+
+const Tensor& Tensor::keep_gradient() const {
+  storage_->kept = true;
+  return *this;
+}
+
+std::vector<float> Tensor::values() const { return download(backend(), in().data, elements(), type()); }
+
+std::vector<float> Tensor::gradient_values() const {
+  if (!has_gradient()) return std::vector<float>(static_cast<std::size_t>(elements()), 0.0f);
+  return download(backend(), gradient().data, elements(), type());
+}
+
+void Tensor::assign(std::span<const float> values) const {
+  check(values.size() == static_cast<std::size_t>(elements()), "assign: {} values for a tensor {}",
+        values.size(), shape_);
+  const DeviceMemory& memory = backend().kernels().memory;
+  if (type() == Element::f32) return memory.upload(out().data, values.data(), values.size_bytes());
+  std::vector<std::uint16_t> halves(values.size());
+  for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = to_bf16(values[i]);
+  memory.upload(out().data, halves.data(), halves.size() * sizeof(std::uint16_t));
+}
+
+float Tensor::item() const {
+  check(elements() == 1, "item: tensor {} has not one element", shape_);
+  return values()[0];
+}
+
+Indices::Indices(const Backend& backend, const Shape& shape)
+    : shape_(shape),
+      buffer_(std::make_shared<Buffer>(backend, static_cast<std::size_t>(shape.elements()) * sizeof(int))) {}
+
+Indices Indices::from(const Backend& backend, const Shape& shape, std::span<const int> values) {
+  check(values.size() == static_cast<std::size_t>(shape.elements()), "indices: {} values for {}", values.size(),
+        shape);
+  Indices t(backend, shape);
+  backend.kernels().memory.upload(t.mutable_data(), values.data(), values.size_bytes());
+  return t;
+}
+
+Indices Indices::reshape(const Shape& shape) const {
+  check(shape.elements() == shape_.elements(), "reshape: {} does not fit {}", shape_, shape);
+  Indices t = *this;
+  t.shape_ = shape;
+  return t;
+}
+
+std::vector<int> Indices::values() const {
+  std::vector<int> host(static_cast<std::size_t>(shape_.elements()));
+  backend().kernels().memory.download(host.data(), data(), host.size() * sizeof(int));
+  return host;
+}
+
+Bytes Bytes::from(const Backend& backend, const Shape& shape, std::span<const std::uint8_t> values) {
+  check(values.size() == static_cast<std::size_t>(shape.elements()), "bytes: {} values for {}", values.size(),
+        shape);
+  Bytes t;
+  t.shape_ = shape;
+  t.buffer_ = std::make_shared<Buffer>(backend, values.size());
+  backend.kernels().memory.upload(t.buffer_->data(), values.data(), values.size());
+  return t;
+}
+
+}  // namespace stp

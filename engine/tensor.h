@@ -1,0 +1,128 @@
+// Tensors: value handles on row-major, contiguous storage that holds values and, if wanted, their gradient.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/memory.h"
+#include "engine/shape.h"
+#include "kernels/element.h"
+
+namespace stp {
+
+// A piece of device memory that goes back to its pool with the last owner.
+class Buffer {
+ public:
+  Buffer(const Backend& backend, std::size_t bytes)
+      : backend_(backend), data_(backend.allocate(bytes)), bytes_(bytes) {}
+  ~Buffer() { backend_.release(data_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  const Backend& backend() const { return backend_; }
+
+ private:
+  Backend backend_;
+  void* data_;
+  std::size_t bytes_;
+};
+
+// Copying a Tensor shares its storage. An empty Tensor (no storage) stands for "not given".
+//
+// The gradient comes to life with the first contribution: grad() hands a kernel the place to contribute to and
+// whether something is there already, so nothing is ever filled with zeros first. It is null while not wanted.
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(const Backend& backend, const Shape& shape, Element type = Element::f32);  // values unset
+  static Tensor zeros(const Backend& backend, const Shape& shape);
+  static Tensor from(const Backend& backend, const Shape& shape, std::span<const float> values);
+  // A window on memory owned by `values` (and `gradients`, if not null): how parameters lie in one allocation.
+  // Its gradient always exists and is added to.
+  static Tensor window(const Shape& shape, std::shared_ptr<Buffer> values, std::shared_ptr<Buffer> gradients,
+                       std::size_t first);
+
+  explicit operator bool() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  std::int64_t size(int dimension) const { return shape_[dimension]; }
+  std::int64_t elements() const { return shape_.elements(); }
+  Element type() const;
+  const Backend& backend() const;
+
+  // The same storage under another shape of as many elements; records nothing, the gradient is shared too.
+  Tensor reshape(const Shape& shape) const;
+  // The same values without their gradient: what a frozen player sees.
+  Tensor detach() const;
+
+  bool wants_gradient() const;
+  const Tensor& set_wants_gradient(bool wanted) const;
+  bool has_gradient() const;  // something was contributed
+
+  In in() const;  // null if this tensor is not given
+  Out out() const;
+  const float* f32() const;  // null if not given; the type must be f32
+  // The place for the next contribution; null if not given or not wanted. Marks the gradient as contributed to.
+  Grad grad() const;
+  In gradient() const;  // what has been contributed; has_gradient() must hold
+  void clear_gradient() const;
+  // The backward of an identity: contributes the gradient of `from`, which has as many elements. Nobody reads
+  // it again, so the memory itself changes hands where it can.
+  void take_gradient(const Tensor& from) const;
+  // Asks that the gradient stay readable after it was passed on.
+  const Tensor& keep_gradient() const;
+
+  // Copies to and from the host; bf16 is converted.
+  std::vector<float> values() const;
+  std::vector<float> gradient_values() const;  // zeros if nothing was contributed
+  void assign(std::span<const float> values) const;
+  float item() const;  // the value of a tensor of one element
+
+ private:
+  struct Storage;
+  Shape shape_;
+  std::shared_ptr<Storage> storage_;
+};
+
+// int32 values, never differentiable: class labels, positions of kept tokens, offsets of clips.
+class Indices {
+ public:
+  Indices() = default;
+  Indices(const Backend& backend, const Shape& shape);  // values unset
+  static Indices from(const Backend& backend, const Shape& shape, std::span<const int> values);
+
+  explicit operator bool() const { return buffer_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  const Backend& backend() const { return buffer_->backend(); }
+  Indices reshape(const Shape& shape) const;
+  const int* data() const { return buffer_ ? static_cast<const int*>(buffer_->data()) : nullptr; }
+  int* mutable_data() const { return static_cast<int*>(buffer_->data()); }
+  std::vector<int> values() const;
+
+ private:
+  Shape shape_;
+  std::shared_ptr<Buffer> buffer_;
+};
+
+// 8-bit pixels, never differentiable.
+class Bytes {
+ public:
+  Bytes() = default;
+  static Bytes from(const Backend& backend, const Shape& shape, std::span<const std::uint8_t> values);
+
+  explicit operator bool() const { return buffer_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  const Backend& backend() const { return buffer_->backend(); }
+  const std::uint8_t* data() const {
+    return buffer_ ? static_cast<const std::uint8_t*>(buffer_->data()) : nullptr;
+  }
+
+ private:
+  Shape shape_;
+  std::shared_ptr<Buffer> buffer_;
+};
+
+}  // namespace stp

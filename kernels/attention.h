@@ -1,0 +1,67 @@
+// Self-attention of ming1993li/stprivacy (softmax with policy; equations 8-10 of the paper), the numerical
+// reference of this project:
+//   s_ij = scale q_i . k_j          m_i = max_j s_ij over all keys, kept or not
+//   p_ij = w_ij e^(s_ij - m_i)      w_ij = keep_j, and w_ii = 1: a token always sees itself
+//   out_i = (sum_j p_ij v_j + smoothing mean_j v_j) / (sum_j p_ij + smoothing)
+// keep is a float: its gradient exists even where keep_j = 0, which is how the scorers learn. Without keep and
+// with smoothing 0 this is plain attention, as used after tokens were gathered.
+//
+// Clips may hold different numbers of tokens: then they lie packed one after another, `offsets` tells where
+// each begins, and the shapes below read "tokens of the clip" for N.
+#pragma once
+
+#include "kernels/cost.h"
+#include "kernels/element.h"
+
+namespace stp {
+
+struct AttentionForward {
+  In qkv;              // (B, N, 3, H, D) as the linear layer leaves it
+  const float* keep;   // (B, N) in [0, 1]; null: all ones
+  const int* offsets;  // (B + 1) first token of each clip when their numbers differ; null: N each
+  Out out;             // (B, N, H, D)
+  float* lse;          // (B, H, N) saved: m_i + log z_i; null: not wanted
+  float* inverse_z;    // (B, H, N) saved: 1 / z_i, z_i the whole denominator; null: not wanted
+  int B, N, H, D;      // N is the largest number of tokens of a clip when offsets is given
+  float scale, smoothing;
+};
+
+// With E_ij / z_i = exp(s_ij - lse_i), g_ij = dout_i . v_j and delta_i = dout_i . out_i (smoothing included):
+//   ds_ij   = (g_ij - delta_i) p_ij / z_i, and at the key of the row maximum
+//             - smoothing / z_i (delta_i - dout_i . mean v): the gradient through m_i
+//   dq_i    = scale sum_j ds_ij k_j              dk_j = scale sum_i ds_ij q_i
+//   dv_j    = sum_i p_ij / z_i dout_i + smoothing / N sum_i dout_i / z_i
+//   dkeep_j = sum over heads and i != j of (g_ij - delta_i) E_ij / z_i
+struct AttentionBackward {
+  In qkv;                  // as in forward
+  const float* keep;       // as in forward
+  const int* offsets;      // as in forward
+  In out;                  // (B, N, H, D) forward's result
+  In dout;                 // (B, N, H, D)
+  const float* lse;        // (B, H, N) forward's
+  const float* inverse_z;  // (B, H, N) forward's
+  Grad dqkv;               // (B, N, 3, H, D)
+  Grad dkeep;              // (B, N) f32
+  float* dkeep_heads;  // (B, H, N) scratch, needed with dkeep: each head's share, summed in the order of heads
+  int B, N, H, D;
+  float scale, smoothing;
+};
+
+// tokens: sum over clips of N_b; pairs: sum of N_b^2 (B N and B N^2 without offsets).
+inline Cost attention_cost(double tokens, double pairs, int H, int D, bool backward, double element_bytes) {
+  const double E = static_cast<double>(H) * D;
+  if (!backward) return {4 * pairs * E, element_bytes * tokens * 4 * E + 4 * tokens * (1 + 2 * H), pairs * H};
+  return {10 * pairs * E, element_bytes * tokens * 8 * E + 4 * tokens * (2 + 2 * H), pairs * H};
+}
+
+inline Cost cost(const AttentionForward& a) {
+  const double tokens = static_cast<double>(a.B) * a.N;
+  return attention_cost(tokens, tokens * a.N, a.H, a.D, false, static_cast<double>(bytes_of(a.out.type)));
+}
+
+inline Cost cost(const AttentionBackward& a) {
+  const double tokens = static_cast<double>(a.B) * a.N;
+  return attention_cost(tokens, tokens * a.N, a.H, a.D, true, static_cast<double>(bytes_of(a.dout.type)));
+}
+
+}  // namespace stp

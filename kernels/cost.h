@@ -1,0 +1,21 @@
+// What a kernel must do at the least, whoever writes it: the floor that benches and profiles divide by. Each
+// contract has an overload `Cost cost(const XForward&)` beside it; the overloads count every input once and
+// every output once, whatever an implementation reads again.
+#pragma once
+
+namespace stp {
+
+struct Cost {
+  double flops = 0;  // multiplications and additions of the formula
+  double bytes = 0;  // inputs + outputs, each once
+  double exps = 0;   // transcendental evaluations (exp, log, erf, tanh)
+
+  Cost& operator+=(const Cost& other) {
+    flops += other.flops;
+    bytes += other.bytes;
+    exps += other.exps;
+    return *this;
+  }
+};
+
+}  // namespace stp

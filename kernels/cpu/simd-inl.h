@@ -1,0 +1,241 @@
+// Vocabulary of the SIMD kernels: rows of activations in f32 or bf16, exp and the normal distribution function,
+// and a register-tiled product for operands that lie in cache. Included once per instruction set by Highway's
+// foreach_target; everything here is in that set's namespace.
+#if defined(STP_KERNELS_CPU_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef STP_KERNELS_CPU_SIMD_INL_H_
+#undef STP_KERNELS_CPU_SIMD_INL_H_
+#else
+#define STP_KERNELS_CPU_SIMD_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/element.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace stp::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using Floats = hn::ScalableTag<float>;
+using Vector = hn::Vec<Floats>;
+
+// Register tile of the product below: kTileRows x kTileVectors accumulators and one row of B must fit the
+// registers (32 with AVX-512, 16 before).
+constexpr std::size_t kTileRows = 6;
+constexpr std::size_t kTileVectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
+
+HWY_INLINE std::size_t lanes() { return hn::Lanes(Floats()); }
+HWY_INLINE std::size_t round_up(std::size_t n, std::size_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+// ---- rows of activations
+// ---------------------------------------------------------------------------------------
+
+// One vector of values from element `index` on.
+HWY_INLINE Vector load(const In& from, std::size_t index) {
+  const Floats d;
+  if (from.type == Element::f32) return hn::LoadU(d, static_cast<const float*>(from.data) + index);
+  const hn::Rebind<std::uint16_t, Floats> d16;
+  const hn::RebindToUnsigned<Floats> d32;
+  const auto half = hn::LoadU(d16, static_cast<const std::uint16_t*>(from.data) + index);
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, half)));
+}
+
+// f32 -> bf16 by rounding to nearest even; NaN stays NaN.
+HWY_INLINE void store(const Out& to, std::size_t index, Vector v) {
+  const Floats d;
+  if (to.type == Element::f32) return hn::StoreU(v, d, static_cast<float*>(to.data) + index);
+  const hn::Rebind<std::uint16_t, Floats> d16;
+  const hn::RebindToUnsigned<Floats> d32;
+  const auto bits = hn::BitCast(d32, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
+  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7FFF)));
+  const auto quiet = hn::Or(bits, hn::Set(d32, 0x00400000));
+  const auto safe = hn::IfThenElse(hn::RebindMask(d32, hn::IsNaN(v)), quiet, rounded);
+  hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(safe)), d16, static_cast<std::uint16_t*>(to.data) + index);
+}
+
+// A contribution to a gradient: written, or added to what is there.
+HWY_INLINE void store(const Grad& to, std::size_t index, Vector v) {
+  const In before{to.data, to.type};
+  store(Out{to.data, to.type}, index, to.add ? hn::Add(load(before, index), v) : v);
+}
+
+// A few elements that do not fill a vector, count < lanes(), travel through a buffer.
+template <class Place>
+HWY_INLINE Vector load_some(const Place& from, std::size_t index, std::size_t count) {
+  const Floats d;
+  if (count >= hn::MaxLanes(d)) __builtin_unreachable();
+  alignas(64) float buffer[hn::MaxLanes(Floats())] = {};
+  for (std::size_t i = 0; i < count; ++i) {
+    if (from.type == Element::f32) {
+      buffer[i] = static_cast<const float*>(from.data)[index + i];
+    } else {
+      const std::uint32_t bits =
+          static_cast<std::uint32_t>(static_cast<const std::uint16_t*>(from.data)[index + i]) << 16;
+      __builtin_memcpy(&buffer[i], &bits, sizeof bits);
+    }
+  }
+  return hn::Load(d, buffer);
+}
+
+HWY_INLINE std::uint16_t bf16_bits(float value) {
+  std::uint32_t bits;
+  __builtin_memcpy(&bits, &value, sizeof bits);
+  if (value != value) return static_cast<std::uint16_t>((bits | 0x00400000u) >> 16);
+  return static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
+
+HWY_INLINE void store_some(const Out& to, std::size_t index, Vector v, std::size_t count) {
+  const Floats d;
+  if (count >= hn::MaxLanes(d)) __builtin_unreachable();
+  alignas(64) float buffer[hn::MaxLanes(Floats())];
+  hn::Store(v, d, buffer);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (to.type == Element::f32) {
+      static_cast<float*>(to.data)[index + i] = buffer[i];
+    } else {
+      static_cast<std::uint16_t*>(to.data)[index + i] = bf16_bits(buffer[i]);
+    }
+  }
+}
+
+HWY_INLINE void store_some(const Grad& to, std::size_t index, Vector v, std::size_t count) {
+  if (to.add) v = hn::Add(load_some(to, index, count), v);
+  store_some(Out{to.data, to.type}, index, v, count);
+}
+
+// Calls body(i, count) over 0 .. n - 1 in whole vectors (count = lanes) and once for the rest.
+template <class Whole, class Rest>
+HWY_INLINE void for_vectors(std::size_t n, const Whole& whole, const Rest& rest) {
+  const std::size_t step = lanes();
+  std::size_t i = 0;
+  for (; i + step <= n; i += step) whole(i);
+  if (i < n) rest(i, n - i);
+}
+
+// `count` values from element `index` into f32.
+HWY_INLINE void load_row(const In& from, std::size_t index, std::size_t count, float* HWY_RESTRICT to) {
+  for_vectors(
+      count, [&](std::size_t i) { hn::StoreU(load(from, index + i), Floats(), to + i); },
+      [&](std::size_t i, std::size_t rest) {
+        store_some(Out{to, Element::f32}, i, load_some(from, index + i, rest), rest);
+      });
+}
+
+// ---- functions
+// ---------------------------------------------------------------------------------------------------
+
+// e^x for x < 88 within 1.5 units in the last place; below -87 the smallest normal number stands for zero.
+// e^x = 2^n e^r with |r| <= ln 2 / 2; e^r = 1 + r + r^2 P(r), P minimax of degree 4 (relative error 3.1e-9).
+HWY_INLINE Vector exp(Vector x) {
+  const Floats d;
+  const hn::RebindToSigned<Floats> di;
+  x = hn::Max(x, hn::Set(d, -87.3f));
+  const Vector n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
+  Vector r = hn::NegMulAdd(n, hn::Set(d, 0.693145752f), x);  // ln 2 in two parts: n times the first is exact
+  r = hn::NegMulAdd(n, hn::Set(d, 1.42860677e-6f), r);
+  Vector p = hn::MulAdd(r, hn::Set(d, 0.001381459955f), hn::Set(d, 0.008368716875f));
+  p = hn::MulAdd(r, p, hn::Set(d, 0.04166838803f));
+  p = hn::MulAdd(r, p, hn::Set(d, 0.1666652063f));
+  p = hn::MulAdd(r, p, hn::Set(d, 0.4999999345f));
+  const Vector e = hn::Add(hn::MulAdd(hn::Mul(r, r), p, r), hn::Set(d, 1.0f));
+  const auto power = hn::ShiftLeft<23>(hn::ConvertTo(di, n));  // into the exponent field
+  return hn::BitCast(d, hn::Add(hn::BitCast(di, e), power));
+}
+
+// The normal distribution function and its density, Phi(x) and phi(x), for the exact GELU x Phi(x).
+// With z = |x| / sqrt 2: Phi(-|x|) = e^(-z^2) erfcx(z) / 2, erfcx(z) = t Q(t), t = 1 / (1 + 0.3 z), Q minimax
+// of degree 8 on z in [0, 10] (relative error 2e-8), so the left tail keeps its relative accuracy.
+struct Normal {
+  Vector cumulative, density;
+};
+HWY_INLINE Normal normal_distribution(Vector x) {
+  const Floats d;
+  const Vector z = hn::Mul(hn::Abs(x), hn::Set(d, 0.707106781f));
+  const Vector e = exp(hn::Mul(hn::Mul(x, x), hn::Set(d, -0.5f)));
+  const Vector t = hn::Div(hn::Set(d, 1.0f), hn::MulAdd(z, hn::Set(d, 0.3f), hn::Set(d, 1.0f)));
+  Vector q = hn::MulAdd(t, hn::Set(d, -0.1295227522f), hn::Set(d, 0.4855624712f));
+  q = hn::MulAdd(t, q, hn::Set(d, -0.5122765683f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.5477182977f));
+  q = hn::MulAdd(t, q, hn::Set(d, -0.09464953658f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.214925555f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.1483392981f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.1707152092f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.1691880063f));
+  const Vector tail = hn::Mul(hn::Mul(hn::Mul(q, t), e), hn::Set(d, 0.5f));
+  const Vector cumulative = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(hn::Set(d, 1.0f), tail));
+  return {cumulative, hn::Mul(e, hn::Set(d, 0.398942280f))};
+}
+
+// ---- product of cached operands
+// --------------------------------------------------------------------------------
+
+// A(r, k) = a[r row + k step]: both orders of a matrix are one type.
+struct Strided {
+  const float* a;
+  std::size_t row, step;
+};
+
+template <std::size_t kRows, std::size_t kVectors>
+HWY_INLINE void product_tile(Strided A, const float* HWY_RESTRICT b, std::size_t b_row, float* HWY_RESTRICT c,
+                             std::size_t c_row, std::size_t depth, bool add) {
+  const Floats d;
+  const std::size_t step = lanes();
+  Vector sum[kRows][kVectors];
+#pragma GCC unroll 8
+  for (std::size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      sum[r][v] = add ? hn::LoadU(d, c + r * c_row + v * step) : hn::Zero(d);
+    }
+  }
+  for (std::size_t k = 0; k < depth; ++k) {
+    Vector row[kVectors];
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kVectors; ++v) row[v] = hn::LoadU(d, b + k * b_row + v * step);
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const Vector scalar = hn::Set(d, A.a[r * A.row + k * A.step]);
+#pragma GCC unroll 8
+      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(scalar, row[v], sum[r][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (std::size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sum[r][v], d, c + r * c_row + v * step);
+  }
+}
+
+template <std::size_t kVectors>
+HWY_INLINE void product_rows(Strided A, const float* b, std::size_t b_row, float* c, std::size_t c_row,
+                             std::size_t rows, std::size_t depth, bool add) {
+  std::size_t r = 0;
+  const auto at = [&](std::size_t row) { return Strided{A.a + row * A.row, A.row, A.step}; };
+  for (; r + kTileRows <= rows; r += kTileRows) {
+    product_tile<kTileRows, kVectors>(at(r), b, b_row, c + r * c_row, c_row, depth, add);
+  }
+  for (; r + 2 <= rows; r += 2) product_tile<2, kVectors>(at(r), b, b_row, c + r * c_row, c_row, depth, add);
+  if (r < rows) product_tile<1, kVectors>(at(r), b, b_row, c + r * c_row, c_row, depth, add);
+}
+
+// C = A B, or C += A B: (rows, columns) from (rows, depth) and (depth, columns). B and C are row-major with the
+// given pitch; `columns` is a multiple of the vector length. Each element is one chain of multiply-adds over k
+// in order, so its bits do not depend on where it lies in a tile.
+HWY_INLINE void product(Strided A, const float* b, std::size_t b_row, float* c, std::size_t c_row,
+                        std::size_t rows, std::size_t columns, std::size_t depth, bool add) {
+  const std::size_t step = lanes(), wide = kTileVectors * step;
+  std::size_t x = 0;
+  for (; x + wide <= columns; x += wide)
+    product_rows<kTileVectors>(A, b + x, b_row, c + x, c_row, rows, depth, add);
+  for (; x < columns; x += step) product_rows<1>(A, b + x, b_row, c + x, c_row, rows, depth, add);
+}
+
+}  // namespace stp::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // STP_KERNELS_CPU_SIMD_INL_H_

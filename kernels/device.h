@@ -1,0 +1,20 @@
+// The other contract of a device: its memory and its one stream of work.
+#pragma once
+
+#include <cstddef>
+
+namespace stp {
+
+// Work of one device runs in the order it was issued. On `cpu` and `simt` every call returns when it is done;
+// on `cuda` calls only enqueue, and wait() returns when everything before it has finished.
+struct DeviceMemory {
+  void* (*allocate)(std::size_t bytes);  // 64-byte aligned; null when there is no more
+  void (*release)(void* memory);
+  void (*zero)(void* memory, std::size_t bytes);
+  void (*copy)(void* to, const void* from, std::size_t bytes);         // within the device
+  void (*upload)(void* to, const void* from_host, std::size_t bytes);  // the host range may be reused on return
+  void (*download)(void* to_host, const void* from, std::size_t bytes);
+  void (*wait)();
+};
+
+}  // namespace stp

@@ -1,0 +1,44 @@
+// What a contract's pointers point at: values in f32 or bf16, and gradients that are written or added to.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace stp {
+
+// Storage of activations. Sums are always f32; parameters, statistics, policies, losses and pixels are f32 too.
+enum class Element : std::uint8_t { f32, bf16 };
+
+constexpr std::size_t bytes_of(Element type) { return type == Element::f32 ? 4 : 2; }
+
+// Values that a kernel reads.
+struct In {
+  const void* data = nullptr;
+  Element type = Element::f32;
+
+  const float* f32() const { return static_cast<const float*>(data); }
+  explicit operator bool() const { return data != nullptr; }
+};
+
+// Values that a kernel writes, every one of them.
+struct Out {
+  void* data = nullptr;
+  Element type = Element::f32;
+
+  float* f32() const { return static_cast<float*>(data); }
+  explicit operator bool() const { return data != nullptr; }
+};
+
+// A gradient that a kernel contributes to. Null: not wanted, and nothing is computed for it. `add` tells
+// whether an earlier contribution is there to be added to; if not, the memory is unset and every element is
+// written, which spares a pass that would only fill it with zeros.
+struct Grad {
+  void* data = nullptr;
+  Element type = Element::f32;
+  bool add = false;
+
+  float* f32() const { return static_cast<float*>(data); }
+  explicit operator bool() const { return data != nullptr; }
+};
+
+}  // namespace stp

@@ -1,0 +1,47 @@
+// Element by element.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cost.h"
+#include "kernels/element.h"
+
+namespace stp {
+
+// to = from, or to += from: the backward of an identity.
+struct Accumulate {
+  In from;  // (count)
+  Grad to;  // (count) of the same type
+  std::int64_t count;
+};
+
+inline Cost cost(const Accumulate& a) {
+  const double n = static_cast<double>(a.count), e = static_cast<double>(bytes_of(a.to.type));
+  return {a.to.add ? n : 0, n * e * (a.to.add ? 3 : 2), 0};
+}
+
+// The exact GELU, out = x Phi(x) with Phi the normal distribution function (erf form).
+struct GeluForward {
+  In x;     // (count)
+  Out out;  // (count)
+  std::int64_t count;
+};
+
+// dx = dout (Phi(x) + x phi(x))
+struct GeluBackward {
+  In x, dout;  // (count)
+  Grad dx;     // (count)
+  std::int64_t count;
+};
+
+inline Cost cost(const GeluForward& a) {
+  const double n = static_cast<double>(a.count), e = static_cast<double>(bytes_of(a.x.type));
+  return {2 * n, 2 * n * e, n};
+}
+
+inline Cost cost(const GeluBackward& a) {
+  const double n = static_cast<double>(a.count), e = static_cast<double>(bytes_of(a.x.type));
+  return {4 * n, 3 * n * e, 2 * n};
+}
+
+}  // namespace stp

@@ -1,0 +1,37 @@
+// One static table of kernels per device, expanded from list.h. A device that lacks a kernel does not link.
+#pragma once
+
+#include <string_view>
+
+#include "kernels/attention.h"
+#include "kernels/device.h"
+#include "kernels/elementwise.h"
+
+namespace stp {
+
+enum class Device { cpu, cuda, simt };
+
+struct KernelTable {
+#define KERNEL(name, Args) void (*name)(const Args&);
+#include "kernels/list.h"
+#undef KERNEL
+  DeviceMemory memory;
+};
+
+// Declarations of every kernel of the rooms.
+namespace cpu {
+#define KERNEL(name, Args) void name(const Args&);
+#include "kernels/list.h"
+#undef KERNEL
+DeviceMemory memory();
+}  // namespace cpu
+
+// The kernels of a device; throws nothing, a device that is not present() yields the table of `cpu`.
+const KernelTable& kernels(Device device);
+
+// Whether this machine and this build can run on the device.
+bool present(Device device);
+
+std::string_view name_of(Device device);
+
+}  // namespace stp

@@ -1,0 +1,46 @@
+#include "tests/op_case.h"
+
+#include "engine/rng.h"
+
+namespace stp::test {
+
+namespace {
+
+std::vector<std::vector<OpCase> (*)()>& registrations() {
+  static std::vector<std::vector<OpCase> (*)()> list;
+  return list;
+}
+
+template <class Draw>
+std::vector<float> values(const std::string& name, const Shape& shape, const Draw& draw) {
+  Random random(2023, stream_id(name));
+  std::vector<float> out(static_cast<std::size_t>(shape.elements()));
+  for (float& value : out) value = static_cast<float>(draw(random));
+  return out;
+}
+
+}  // namespace
+
+CaseRegistration::CaseRegistration(std::vector<OpCase> (*cases)()) { registrations().push_back(cases); }
+
+std::vector<OpCase> all_cases() {
+  std::vector<OpCase> all;
+  for (auto* cases : registrations()) {
+    for (OpCase& c : cases()) all.push_back(std::move(c));
+  }
+  return all;
+}
+
+std::vector<float> normal_values(const std::string& name, const Shape& shape, double deviation, double mean) {
+  return values(name, shape, [&](Random& r) { return mean + deviation * r.normal(); });
+}
+
+std::vector<float> uniform_values(const std::string& name, const Shape& shape, double low, double high) {
+  return values(name, shape, [&](Random& r) { return r.uniform(low, high); });
+}
+
+std::vector<float> binary_values(const std::string& name, const Shape& shape, double probability) {
+  return values(name, shape, [&](Random& r) { return r.chance(probability) ? 1.0 : 0.0; });
+}
+
+}  // namespace stp::test

@@ -1,0 +1,74 @@
+// One case, four uses. A case names its inputs, the double-precision definition of an op as plain loops, and
+// how to call the op; the harness (tests/harness/verify.cpp) derives from it: forward against the definition on
+// every device, every gradient against central differences of the definition, variants with gradients not
+// wanted and wanted twice, guard bands and NaN poison around everything, and the benchmark (bench/) at the
+// sizes marked real.
+#pragma once
+
+#include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/ops.h"
+
+namespace stp::test {
+
+using Doubles = std::vector<double>;
+
+struct CaseInput {
+  std::string name;
+  Shape shape;
+  std::vector<float> values;
+  bool differentiable = true;
+};
+
+// |x - reference| <= absolute + relative |reference|, and for gradients the absolute part times the largest
+// |reference| of the tensor. Each field's default holds for short sums of f32 products; a case that widens one
+// says why in `reason`.
+struct Tolerance {
+  double relative = 2e-5;           // a few hundred roundings of 6e-8, most of which cancel
+  double absolute = 2e-6;           // of values of order one
+  double gradient_relative = 1e-4;  // gradients pass through more roundings, and differences add about 1e-7
+  double gradient_absolute = 2e-5;  // of the largest gradient
+  std::string reason;
+};
+
+struct OpCase {
+  std::string name;  // op and sizes, for messages
+  std::vector<CaseInput> inputs;
+  // Outputs from inputs, in double, as the formula reads.
+  std::function<std::vector<Doubles>(const std::vector<Doubles>&)> reference;
+  // The op on tensors, in the same order; the tape is null when no gradient is taken.
+  std::function<std::vector<Tensor>(Tape*, const std::vector<Tensor>&)> call;
+  Tolerance tolerance = {};
+  // What the gradient is the gradient of, where that is not the forward itself (straight-through estimators).
+  std::function<std::vector<Doubles>(const std::vector<Doubles>&)> differentiated = {};
+  // Sizes of the real model: run by the bench, too slow for the definition.
+  bool real = false;
+};
+
+// All cases, in the order of registration by OP_CASES.
+std::vector<OpCase> all_cases();
+
+// Registers a function that returns the cases of one op.
+struct CaseRegistration {
+  explicit CaseRegistration(std::vector<OpCase> (*cases)());
+};
+#define OP_CASES(function) static const ::stp::test::CaseRegistration function##_registration(function)
+
+// Inputs. Every value is a pure function of (name, index).
+std::vector<float> normal_values(const std::string& name, const Shape& shape, double deviation = 1,
+                                 double mean = 0);
+std::vector<float> uniform_values(const std::string& name, const Shape& shape, double low, double high);
+// Zeros and ones, ones with the given probability.
+std::vector<float> binary_values(const std::string& name, const Shape& shape, double probability);
+
+inline CaseInput input(const std::string& name, const Shape& shape, std::vector<float> values) {
+  return {name, shape, std::move(values), true};
+}
+inline CaseInput constant(const std::string& name, const Shape& shape, std::vector<float> values) {
+  return {name, shape, std::move(values), false};
+}
+
+}  // namespace stp::test
