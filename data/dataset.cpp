@@ -1,0 +1,179 @@
+#include "data/dataset.h"
+
+#include <algorithm>
+#include <set>
+
+#include "data/labels.h"
+#include "data/names.h"
+#include "data/text.h"
+#include "engine/check.h"
+
+namespace stp {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_clip(const fs::directory_entry& entry) {
+  std::error_code error;
+  return entry.is_directory(error) || known_extension(entry.path().extension().string());
+}
+
+// The folders CLASS (or deeper) that the listed paths name; "" for clips directly below the data set's folder.
+std::set<std::string> folders_of(const Listing& listing) {
+  std::set<std::string> folders;
+  for (const Listed& clip : listing.clips) {
+    const std::size_t slash = clip.path.rfind('/');
+    folders.insert(slash == std::string::npos ? "" : clip.path.substr(0, slash));
+  }
+  return folders;
+}
+
+// The clips on disk, as paths below the data set's folder: media files, and folders (of frames, one hopes).
+std::vector<std::string> scan(const fs::path& root, const Listing& listing) {
+  std::vector<std::string> present;
+  for (const std::string& folder : folders_of(listing)) {
+    std::error_code error;
+    if (!fs::is_directory(root / folder, error)) continue;
+    for (const fs::directory_entry& entry : fs::directory_iterator(root / folder, error))
+      if (is_clip(entry))
+        present.push_back((folder.empty() ? "" : folder + "/") + entry.path().filename().string());
+    if (error) refuse("{}: cannot be read ({})", printable_path(root / folder), error.message());
+  }
+  // A folder's entries come in no fixed order, and a folder may hold clips and folders of clips.
+  std::ranges::sort(present);
+  return present;
+}
+
+std::vector<std::string> paths_of(const Listing& listing) {
+  std::vector<std::string> paths;
+  for (const Listed& clip : listing.clips) paths.push_back(clip.path);
+  return paths;
+}
+
+// A clip of the lists with its labels and its file, as far as there are any.
+struct Joined {
+  Listed listed;
+  std::vector<float> attributes;
+  std::string file;  // below the data set's folder
+
+  bool used() const { return listed.part != Part::unused; }
+  bool missing() const { return used() && file.empty(); }
+};
+
+std::vector<Joined> join(Listing& listing, std::vector<std::vector<float>> attributes,
+                         const std::vector<std::string>& present, const std::string& where) {
+  const std::vector<int> index = match_names(paths_of(listing), present, where);
+  std::vector<Joined> clips(index.size());
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    clips[i].listed = std::move(listing.clips[i]);
+    if (!attributes.empty()) clips[i].attributes = std::move(attributes[i]);
+    if (index[i] >= 0) clips[i].file = present[static_cast<std::size_t>(index[i])];
+  }
+  return clips;
+}
+
+bool has_folder(const DatasetSpec& spec, const Listed& clip) {
+  std::error_code error;
+  return fs::is_directory(spec.videos / fs::path(clip.path).parent_path(), error);
+}
+
+[[noreturn]] void refuse_missing(const DatasetSpec& spec, const std::vector<Joined>& clips, int count) {
+  const Listed& first = std::ranges::find_if(clips, &Joined::missing)->listed;
+  refuse("{}: '{}' is not on disk{} ({} clips of the lists are missing); complete {} or allow missing clips",
+         first.where, printable(first.path), has_folder(spec, first) ? "" : ", nor is its folder", count,
+         printable_path(spec.videos));
+}
+
+// Leaves out the classes that have no folder on disk and numbers the others anew; returns how many it left out.
+// A folder without a clip of its class stays: that is an oversight, and refused later.
+int drop_absent_classes(const DatasetSpec& spec, std::vector<std::string>& classes,
+                        std::vector<Joined>& clips) {
+  std::vector<int> label(classes.size(), -1);
+  for (const Joined& clip : clips) {
+    int& present = label[static_cast<std::size_t>(clip.listed.label)];
+    if (present < 0 && (!clip.file.empty() || has_folder(spec, clip.listed))) present = 0;
+  }
+  std::vector<std::string> kept;
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    if (label[c] < 0) continue;
+    label[c] = static_cast<int>(kept.size());
+    kept.push_back(classes[c]);
+  }
+  std::erase_if(clips,
+                [&](const Joined& clip) { return label[static_cast<std::size_t>(clip.listed.label)] < 0; });
+  for (Joined& clip : clips) clip.listed.label = label[static_cast<std::size_t>(clip.listed.label)];
+  const int dropped = static_cast<int>(classes.size() - kept.size());
+  classes = std::move(kept);
+  return dropped;
+}
+
+// The clips that are used and on disk, as items of the two parts.
+void add_items(const DatasetSpec& spec, std::vector<Joined>& clips, Dataset& dataset) {
+  for (Joined& clip : clips) {
+    if (!clip.used() || clip.missing()) continue;
+    if (!spec.labels.empty() && clip.attributes.empty())
+      refuse("{}: no labels for '{}' ({}); add its line or leave the clip out of the split",
+             printable_path(spec.labels), printable(clip.listed.path), clip.listed.where);
+    std::vector<Item>& items = clip.listed.part == Part::train ? dataset.train : dataset.test;
+    items.push_back(
+        {spec.videos / clip.file, clip_name(clip.listed.path), clip.listed.label, std::move(clip.attributes)});
+  }
+}
+
+void require_complete(const Dataset& dataset, const DatasetSpec& spec) {
+  const std::string where = fmt::format("{}: split {}", printable_path(spec.splits), spec.split);
+  if (dataset.train.empty())
+    refuse("{}: no training clip is in {}; check both folders", where, printable_path(spec.videos));
+  if (dataset.test.empty())
+    refuse("{}: no test clip is in {}; check both folders", where, printable_path(spec.videos));
+  std::vector<int> clips(dataset.classes.size(), 0);
+  for (const Item& item : dataset.train) ++clips[static_cast<std::size_t>(item.label)];
+  for (std::size_t c = 0; c < clips.size(); ++c)
+    if (clips[c] == 0)
+      refuse("{}: class '{}' has no training clip; add clips or leave the class out (classes = [...])", where,
+             printable(dataset.classes[c]));
+}
+
+}  // namespace
+
+std::vector<std::vector<float>> attributes_of(const Listing& listing, const Labels& labels) {
+  const std::vector<int> line = labels.find(paths_of(listing));
+  std::vector<std::vector<float>> attributes(listing.clips.size());
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] < 0) continue;
+    const auto values = labels.values(static_cast<std::size_t>(line[i]));
+    attributes[i].assign(values.begin(), values.end());
+  }
+  return attributes;
+}
+
+Dataset read_dataset(const DatasetSpec& spec) {
+  std::error_code error;
+  if (!fs::is_directory(spec.videos, error))
+    refuse("{}: no such folder; give the folder that holds CLASS/VIDEO", printable_path(spec.videos));
+  Listing listing = read_listing(spec.layout, spec.splits, spec.split);
+  if (!spec.classes.empty()) listing = select_classes(std::move(listing), spec.classes);
+
+  Dataset dataset;
+  // Labels are matched with the whole list, not with what is on disk: an absent clip keeps its label to itself.
+  std::vector<std::vector<float>> attributes;
+  if (!spec.labels.empty()) {
+    const Labels labels(spec.labels);
+    dataset.attributes = labels.attributes();
+    attributes = attributes_of(listing, labels);
+  }
+  const std::vector<std::string> present = scan(spec.videos, listing);
+  std::vector<Joined> clips = join(listing, std::move(attributes), present, printable_path(spec.videos));
+  dataset.classes = std::move(listing.classes);
+  dataset.missing_clips = static_cast<int>(std::ranges::count_if(clips, &Joined::missing));
+  if (spec.missing == Missing::refuse && dataset.missing_clips > 0)
+    refuse_missing(spec, clips, dataset.missing_clips);
+  if (spec.missing == Missing::skip && spec.classes.empty())
+    dataset.missing_classes = drop_absent_classes(spec, dataset.classes, clips);
+  add_items(spec, clips, dataset);
+  dataset.unused_clips = static_cast<int>(present.size() - dataset.train.size() - dataset.test.size());
+  require_complete(dataset, spec);
+  return dataset;
+}
+
+}  // namespace stp

@@ -1,0 +1,223 @@
+#include "data/listing.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <unordered_map>
+
+#include "data/names.h"
+#include "data/text.h"
+#include "engine/check.h"
+
+namespace stp {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kClasses = 10'000;
+
+void require_folder(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error))
+    refuse("{}: no such folder; give the folder of the split lists", printable_path(folder));
+}
+
+// Collects clips and sees that none is listed twice.
+class Collector {
+ public:
+  explicit Collector(Listing& listing) : listing_(listing) {}
+
+  void add(const TextFile& file, const TextFile::Line& line, std::string path, int label, Part part) {
+    const std::string shown = printable(path);
+    if (!stays_below(path))
+      refuse("{}: '{}' leaves the data set's folder; write CLASS/VIDEO", file.at(line), shown);
+    const auto [first, fresh] = seen_.emplace(clip_name(path), listing_.clips.size());
+    if (!fresh) {
+      const Listed& other = listing_.clips[first->second];
+      refuse("{}: '{}' is listed {}in {}; keep one of them", file.at(line), shown,
+             other.part == part ? "" : "for another use ", other.where);
+    }
+    listing_.clips.push_back({std::move(path), label, part, file.at(line)});
+  }
+
+ private:
+  Listing& listing_;
+  std::unordered_map<std::string, std::size_t> seen_;  // clip_name -> index
+};
+
+// CLASS -> CLASS_test_splitN.txt, in alphabetical order of the classes.
+std::map<std::string, fs::path> hmdb51_lists(const fs::path& folder, int split) {
+  const std::string ending = fmt::format("_test_split{}.txt", split);
+  std::map<std::string, fs::path> lists;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() > ending.size() && name.ends_with(ending))
+      lists.emplace(name.substr(0, name.size() - ending.size()), entry.path());
+  }
+  if (error) refuse("{}: cannot be read ({})", printable_path(folder), error.message());
+  if (lists.empty())
+    refuse("{}: no CLASS{} there; HMDB51 has the splits 1, 2 and 3", printable_path(folder), ending);
+  return lists;
+}
+
+void read_hmdb51(const fs::path& folder, int split, Listing& listing) {
+  constexpr Part kParts[] = {Part::unused, Part::train, Part::test};
+  Collector collector(listing);
+  for (const auto& [name, path] : hmdb51_lists(folder, split)) {
+    const int label = static_cast<int>(listing.classes.size());
+    listing.classes.push_back(name);
+    const TextFile file(path, "split list");
+    for (const TextFile::Line& line : file.lines()) {
+      const auto fields = words(line.text);
+      const int use = fields.size() == 2 ? whole_number(fields[1], 2) : -1;
+      if (use < 0)
+        refuse("{}: '{}', wanted VIDEO and 1 (train), 2 (test) or 0 (unused)", file.at(line),
+               printable(line.text));
+      if (fields[0].find('/') != std::string_view::npos)
+        refuse("{}: '{}' leaves the class's folder; write the name of the video alone", file.at(line),
+               printable(fields[0]));
+      collector.add(file, line, name + "/" + std::string(fields[0]), label, kParts[use]);
+    }
+  }
+}
+
+void read_class_index(const fs::path& path, Listing& listing) {
+  const TextFile file(path, "class list");
+  for (const TextFile::Line& line : file.lines()) {
+    const auto fields = words(line.text);
+    const int wanted = static_cast<int>(listing.classes.size()) + 1;
+    if (fields.size() != 2 || whole_number(fields[0], static_cast<int>(kClasses)) != wanted)
+      refuse("{}: '{}', wanted '{} CLASS'; classes are numbered from 1 without gaps", file.at(line),
+             printable(line.text), wanted);
+    if (std::ranges::find(listing.classes, fields[1]) != listing.classes.end())
+      refuse("{}: class '{}' occurs twice; keep one of them", file.at(line), printable(fields[1]));
+    if (listing.classes.size() == kClasses) refuse("{}: more than {} classes", file.at(line), kClasses);
+    listing.classes.emplace_back(fields[1]);
+  }
+  if (listing.classes.empty()) refuse("{}: no class; wanted lines 'NUMBER CLASS'", file.name());
+}
+
+// The label of a line "CLASS/VIDEO" or "CLASS/VIDEO NUMBER" by its folder; the number, if any, must say the
+// same.
+int ucf101_label(const TextFile& file, const TextFile::Line& line, const std::vector<std::string_view>& fields,
+                 const std::unordered_map<std::string_view, int>& labels) {
+  const std::string_view folder = fields[0].substr(0, fields[0].find('/'));
+  const auto label = labels.find(folder);
+  if (label == labels.end())
+    refuse("{}: class '{}' is not in classInd.txt; mend the line or add the class", file.at(line),
+           printable(folder));
+  if (fields.size() == 2 && whole_number(fields[1], static_cast<int>(kClasses)) != label->second + 1)
+    refuse("{}: class '{}' has number {} in classInd.txt, not '{}'; mend the line", file.at(line),
+           printable(folder), label->second + 1, printable(fields[1]));
+  return label->second;
+}
+
+void read_ucf101(const fs::path& folder, int split, Listing& listing) {
+  read_class_index(folder / "classInd.txt", listing);
+  std::unordered_map<std::string_view, int> labels;
+  for (std::size_t c = 0; c < listing.classes.size(); ++c)
+    labels.emplace(listing.classes[c], static_cast<int>(c));
+  Collector collector(listing);
+  for (const Part part : {Part::train, Part::test}) {
+    const bool train = part == Part::train;
+    const fs::path path = folder / fmt::format("{}list{:02}.txt", train ? "train" : "test", split);
+    std::error_code error;
+    if (!fs::exists(path, error))
+      refuse("{}: no such list; UCF101 has the splits 1, 2 and 3", printable_path(path));
+    const TextFile file(path, "split list");
+    for (const TextFile::Line& line : file.lines()) {
+      const auto fields = words(line.text);
+      const bool video = fields[0].find('/') != std::string_view::npos;
+      if (!video || fields.size() > 2 || (train && fields.size() != 2))
+        refuse("{}: '{}', wanted 'CLASS/VIDEO{}'", file.at(line), printable(line.text), train ? " NUMBER" : "");
+      const int label = ucf101_label(file, line, fields, labels);
+      collector.add(file, line, std::string(fields[0]), label, part);
+    }
+  }
+}
+
+// Numbers by value, names by their bytes.
+void sort_classes(std::vector<std::string>& classes) {
+  std::ranges::sort(classes);
+  classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
+  const auto number = [](const std::string& name) { return whole_number(name, INT32_MAX); };
+  if (std::ranges::all_of(classes, [&](const std::string& name) { return number(name) >= 0; }))
+    std::ranges::stable_sort(classes, {}, number);
+}
+
+void read_lists(const fs::path& folder, int split, Listing& listing) {
+  if (split != 1)
+    refuse("{}: split {}; train.txt and test.txt are the only split, 1", printable_path(folder), split);
+  std::vector<std::string> names;  // (clips)
+  Collector collector(listing);
+  for (const Part part : {Part::train, Part::test}) {
+    const TextFile file(folder / (part == Part::train ? "train.txt" : "test.txt"), "split list");
+    for (const TextFile::Line& line : file.lines()) {
+      const std::size_t gap = line.text.find_last_of(" \t");  // a path may hold blanks, a class not
+      const auto path = words(line.text.substr(0, gap));
+      if (gap == std::string_view::npos || path.empty())
+        refuse("{}: '{}', wanted 'PATH CLASS'", file.at(line), printable(line.text));
+      const std::string_view whole(path.front().begin(), path.back().end());
+      collector.add(file, line, std::string(whole), 0, part);
+      names.emplace_back(line.text.substr(gap + 1));
+    }
+  }
+  listing.classes = names;
+  sort_classes(listing.classes);
+  std::unordered_map<std::string_view, int> labels;
+  for (std::size_t c = 0; c < listing.classes.size(); ++c)
+    labels.emplace(listing.classes[c], static_cast<int>(c));
+  for (std::size_t i = 0; i < names.size(); ++i) listing.clips[i].label = labels.at(names[i]);
+}
+
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 12;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i)
+    out += (i > 0 ? ", " : "") + printable(names[i]);
+  return names.size() > kShown ? fmt::format("{}, ... ({} in all)", out, names.size()) : out;
+}
+
+}  // namespace
+
+Listing read_listing(Layout layout, const fs::path& folder, int split) {
+  require_folder(folder);
+  if (split < 1) refuse("{}: split {}; splits are numbered from 1", printable_path(folder), split);
+  Listing listing;
+  listing.source = printable_path(folder);
+  switch (layout) {
+    case Layout::hmdb51:
+      read_hmdb51(folder, split, listing);
+      break;
+    case Layout::ucf101:
+      read_ucf101(folder, split, listing);
+      break;
+    case Layout::lists:
+      read_lists(folder, split, listing);
+      break;
+  }
+  if (listing.classes.size() > kClasses)
+    refuse("{}: {} classes, the limit is {}", listing.source, listing.classes.size(), kClasses);
+  return listing;
+}
+
+Listing select_classes(Listing listing, const std::vector<std::string>& classes) {
+  for (const std::string& name : classes)
+    if (std::ranges::find(listing.classes, name) == listing.classes.end())
+      refuse("{}: no class '{}'; there are {}", listing.source, printable(name), some_of(listing.classes));
+  std::vector<int> label(listing.classes.size(), -1);
+  std::vector<std::string> kept;
+  for (std::size_t c = 0; c < listing.classes.size(); ++c) {
+    if (std::ranges::find(classes, listing.classes[c]) == classes.end()) continue;
+    label[c] = static_cast<int>(kept.size());
+    kept.push_back(listing.classes[c]);
+  }
+  std::erase_if(listing.clips,
+                [&](const Listed& clip) { return label[static_cast<std::size_t>(clip.label)] < 0; });
+  for (Listed& clip : listing.clips) clip.label = label[static_cast<std::size_t>(clip.label)];
+  listing.classes = std::move(kept);
+  return listing;
+}
+
+}  // namespace stp

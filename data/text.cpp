@@ -1,0 +1,114 @@
+#include "data/text.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdint>
+#include <fstream>
+
+#include "engine/check.h"
+
+namespace stp {
+namespace {
+
+constexpr std::uintmax_t kFileBytes = std::uintmax_t{64} << 20;
+constexpr std::size_t kLineBytes = std::size_t{64} << 10;
+constexpr std::string_view kWhite = " \t\r";
+
+bool control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+std::string read_whole(const std::filesystem::path& path, const std::string& name, std::string_view what) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) refuse("{}: no such file; give the path of the {}", name, what);
+  if (!std::filesystem::is_regular_file(status)) refuse("{}: not a file; give the path of the {}", name, what);
+  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (error) refuse("{}: cannot be read ({})", name, error.message());
+  if (bytes > kFileBytes)
+    refuse("{}: {} bytes, the limit for a {} is {}; give the list itself", name, bytes, what, kFileBytes);
+  std::ifstream file(path, std::ios::binary);
+  std::string content(bytes, '\0');
+  if (!file || !file.read(content.data(), static_cast<std::streamsize>(bytes)))
+    refuse("{}: cannot be read; check its permissions", name);
+  return content;
+}
+
+std::string_view without_white_end(std::string_view text) {
+  const std::size_t last = text.find_last_not_of(kWhite);
+  return last == std::string_view::npos ? std::string_view{} : text.substr(0, last + 1);
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kBytes = 200;
+  std::string out;
+  for (const char c : text.substr(0, kBytes)) {
+    if (control(c)) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return text.size() > kBytes ? out + "..." : out;
+}
+
+std::string printable_path(const std::filesystem::path& path) {
+  constexpr std::size_t kBytes = 200;
+  const std::string text = path.string();
+  return text.size() <= kBytes ? printable(text)
+                               : "..." + printable(std::string_view(text).substr(text.size() - kBytes));
+}
+
+TextFile::TextFile(const std::filesystem::path& path, std::string_view what)
+    : name_(printable_path(path)), content_(read_whole(path, name_, what)) {
+  std::string_view rest = content_;
+  if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
+  for (int number = 1; !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const Line line{number, without_white_end(rest.substr(0, end))};
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.text.size() > kLineBytes)
+      refuse("{}: a line of {} bytes, the limit is {}; this is no {}", at(line), line.text.size(), kLineBytes,
+             what);
+    for (const char c : line.text)
+      if (control(c) && c != '\t')
+        refuse("{}: control character \\x{:02x}; save the {} as plain text", at(line),
+               static_cast<unsigned char>(c), what);
+    if (!line.text.empty()) lines_.push_back(line);
+  }
+}
+
+std::string TextFile::at(const Line& line) const { return fmt::format("{}:{}", name_, line.number); }
+
+std::vector<std::string_view> words(std::string_view text) {
+  std::vector<std::string_view> out;
+  for (;;) {
+    const std::size_t begin = text.find_first_not_of(kWhite);
+    if (begin == std::string_view::npos) return out;
+    text.remove_prefix(begin);
+    const std::size_t end = std::min(text.find_first_of(kWhite), text.size());
+    out.push_back(text.substr(0, end));
+    text.remove_prefix(end);
+  }
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> out;
+  for (;;) {
+    const std::size_t end = text.find(separator);
+    out.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return out;
+    text.remove_prefix(end + 1);
+  }
+}
+
+int whole_number(std::string_view text, int limit) {
+  int value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool digits =
+      !text.empty() && text.front() != '-' && error == std::errc{} && end == text.data() + text.size();
+  return digits && value <= limit ? value : -1;
+}
+
+}  // namespace stp
