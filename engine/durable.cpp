@@ -33,7 +33,7 @@ std::string process_path(int descriptor) { return fmt::format("/proc/self/fd/{}"
 
 // A nameless file in the folder that can be given a name later; not open where that is not supported.
 Descriptor open_nameless(int folder, mode_t mode) {
-  Descriptor file(openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode));
+  Descriptor file(openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
   const bool can_be_named = file.open() && access(process_path(file.get()).c_str(), F_OK) == 0;
   return can_be_named ? std::move(file) : Descriptor();
 }
@@ -90,7 +90,7 @@ DurableFile::DurableFile(const std::filesystem::path& path, mode_t mode)
   file_ = open_nameless(folder_.get(), mode);
   if (file_.open()) return;
   unlinkat(folder_.get(), part_.c_str(), 0);  // of a dead process that had our number
-  constexpr int kCreate = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
+  constexpr int kCreate = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
   file_ = Descriptor(openat(folder_.get(), part_.c_str(), kCreate, mode));
   if (!file_.open()) give_up("create", errno);
   named_ = true;
@@ -111,6 +111,29 @@ void DurableFile::append(std::span<const std::byte> bytes) {
     throw;
   }
   size_ += bytes.size();
+}
+
+void DurableFile::overwrite(std::uint64_t offset, std::span<const std::byte> bytes) {
+  check(file_.open(), "cannot write {}: it was closed by commit or by an error", shown(path_));
+  check(offset <= size_ && bytes.size() <= size_ - offset,
+        "cannot write {}: bytes {} to {} of {} are not there yet", shown(path_), offset, offset + bytes.size(),
+        size_);
+  while (!bytes.empty()) {
+    const ssize_t wrote = pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) {
+      const int error = errno;
+      file_ = Descriptor();  // as in append
+      give_up("write", error);
+    }
+    offset += static_cast<std::uint64_t>(wrote);
+    bytes = bytes.subspan(static_cast<std::size_t>(wrote));
+  }
+}
+
+void DurableFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
+  check(file_.open(), "cannot read {} back: it was closed by commit or by an error", shown(path_));
+  read_at(file_.get(), offset, bytes, shown(path_));
 }
 
 void DurableFile::name_part(int nameless) {

@@ -40,6 +40,10 @@ class DurableFile {
 
   void append(std::span<const std::byte> bytes);
   void append(std::string_view text) { append(std::as_bytes(std::span(text))); }
+  // Replaces bytes written before, all within size(): a head that is known only at the end.
+  void overwrite(std::uint64_t offset, std::span<const std::byte> bytes);
+  // Reads back what was written, before it has a name: as read_at.
+  void read(std::uint64_t offset, std::span<std::byte> bytes) const;
   std::uint64_t size() const { return size_; }
 
   // Flush, close, rename, flush the folder. With `keep_old_as` (a name in the same folder) an existing target
