@@ -5,7 +5,7 @@
 #include <unordered_map>
 
 #include "data/names.h"
-#include "data/text.h"
+#include "data/text_file.h"
 #include "engine/check.h"
 
 namespace stp {
@@ -34,7 +34,7 @@ std::vector<std::string> read_header(const TextFile& file) {
   if (fields.size() > 1 && std::all_of(fields.begin() + 1, fields.end(), is_bit))
     refuse("{}: no header; {}", file.at(line), kCure);
   if (fields.front() != "video")
-    refuse("{}: the first column is '{}', wanted 'video'; {}", file.at(line), printable(fields.front()), kCure);
+    refuse("{}: the first column is '{}', wanted 'video'; {}", file.at(line), shown(fields.front()), kCure);
   if (fields.size() < 2) refuse("{}: no attribute column; {}", file.at(line), kCure);
   if (fields.size() > kAttributes + 1)
     refuse("{}: {} attribute columns, the limit is {}", file.at(line), fields.size() - 1, kAttributes);
@@ -43,7 +43,7 @@ std::vector<std::string> read_header(const TextFile& file) {
     if (field.empty())
       refuse("{}: attribute column {} has no name; name it", file.at(line), attributes.size() + 1);
     if (std::ranges::find(attributes, field) != attributes.end())
-      refuse("{}: attribute '{}' occurs twice; rename or remove one column", file.at(line), printable(field));
+      refuse("{}: attribute '{}' occurs twice; rename or remove one column", file.at(line), shown(field));
     attributes.emplace_back(field);
   }
   return attributes;
@@ -51,7 +51,7 @@ std::vector<std::string> read_header(const TextFile& file) {
 
 }  // namespace
 
-Labels::Labels(const std::filesystem::path& path) : file_(printable_path(path)) {
+Labels::Labels(const std::filesystem::path& path) : file_(shown_path(path)) {
   if (is_pickle(path)) refuse("{}: a pickle can run code when it is read and is refused; {}", file_, kCure);
   const TextFile file(path, "label table");
   attributes_ = read_header(file);
@@ -61,7 +61,7 @@ Labels::Labels(const std::filesystem::path& path) : file_(printable_path(path)) 
     if (fields.size() != attributes_.size() + 1)
       refuse("{}: {} columns, wanted {} (video and {} attributes); mend the line", file.at(line), fields.size(),
              attributes_.size() + 1, attributes_.size());
-    const std::string name = printable(fields.front());
+    const std::string name = shown(fields.front());
     if (!stays_below(fields.front()))
       refuse("{}: '{}' is no clip; write CLASS/VIDEO below the data set's folder", file.at(line), name);
     const auto [first, fresh] = seen.emplace(clip_name(fields.front()), line.number);
@@ -69,8 +69,8 @@ Labels::Labels(const std::filesystem::path& path) : file_(printable_path(path)) 
       refuse("{}: clip '{}' was labelled in line {}; keep one of them", file.at(line), name, first->second);
     for (std::size_t a = 0; a < attributes_.size(); ++a) {
       if (!is_bit(fields[a + 1]))
-        refuse("{}: {} is '{}', wanted 0 or 1; mend the value", file.at(line), printable(attributes_[a]),
-               printable(fields[a + 1]));
+        refuse("{}: {} is '{}', wanted 0 or 1; mend the value", file.at(line), shown(attributes_[a]),
+               shown(fields[a + 1]));
       values_.push_back(fields[a + 1] == "1");
     }
     names_.emplace_back(fields.front());

@@ -80,7 +80,9 @@ TEST_CASE("dataset: classes are selected in the data set's order") {
   CHECK(shown(some) == std::vector<std::string>{"a/1.avi 0 t", "c/1.avi 1 e"});
   CHECK(folder.error_of([&] {
     select_classes(all, {"a", "d"});
-  }) == "DIR/splits: no class 'd'; there are a, b, c");
+  }) == "DIR/splits: no class 'd'; nearest are a, b, c");
+  CHECK(folder.error_of([&] { select_classes(all, {"jumping"}); }) ==
+        "DIR/splits: no class 'jumping'; there are a, b, c");
 }
 
 TEST_CASE("dataset: every bad list is refused with file, line and cure") {

@@ -1,4 +1,4 @@
-#include "data/text.h"
+#include "data/text_file.h"
 
 #include <fmt/format.h>
 
@@ -7,12 +7,14 @@
 #include <fstream>
 
 #include "engine/check.h"
+#include "engine/text.h"
 
 namespace stp {
 namespace {
 
 constexpr std::uintmax_t kFileBytes = std::uintmax_t{64} << 20;
 constexpr std::size_t kLineBytes = std::size_t{64} << 10;
+constexpr std::size_t kShown = 200;  // bytes of a name in a message
 constexpr std::string_view kWhite = " \t\r";
 
 bool control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
@@ -40,28 +42,18 @@ std::string_view without_white_end(std::string_view text) {
 
 }  // namespace
 
-std::string printable(std::string_view text) {
-  constexpr std::size_t kBytes = 200;
-  std::string out;
-  for (const char c : text.substr(0, kBytes)) {
-    if (control(c)) {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  return text.size() > kBytes ? out + "..." : out;
+std::string shown(std::string_view text) {
+  return text.size() <= kShown ? printable(text) : printable(text.substr(0, kShown)) + "...";
 }
 
-std::string printable_path(const std::filesystem::path& path) {
-  constexpr std::size_t kBytes = 200;
+std::string shown_path(const std::filesystem::path& path) {
   const std::string text = path.string();
-  return text.size() <= kBytes ? printable(text)
-                               : "..." + printable(std::string_view(text).substr(text.size() - kBytes));
+  return text.size() <= kShown ? printable(text)
+                               : "..." + printable(std::string_view(text).substr(text.size() - kShown));
 }
 
 TextFile::TextFile(const std::filesystem::path& path, std::string_view what)
-    : name_(printable_path(path)), content_(read_whole(path, name_, what)) {
+    : name_(shown_path(path)), content_(read_whole(path, name_, what)) {
   std::string_view rest = content_;
   if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
   for (int number = 1; !rest.empty(); ++number) {

@@ -9,10 +9,10 @@
 
 namespace stp {
 
-// `text` fit for one line of a message: control characters as \xNN, at most 200 bytes, the rest as "...".
-std::string printable(std::string_view text);
+// `text` fit for one line of a message: printable (engine/text.h), at most 200 bytes, the rest as "...".
+std::string shown(std::string_view text);
 // The same for a path, which keeps its end where it is too long: the file's name is there.
-std::string printable_path(const std::filesystem::path& path);
+std::string shown_path(const std::filesystem::path& path);
 
 // A text file of at most 64 MiB with lines of at most 64 KiB. Lines may end in LF or CR LF; a byte order mark,
 // white space at the end of a line and blank lines carry nothing and are left out. Control characters are
