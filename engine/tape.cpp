@@ -5,7 +5,7 @@
 namespace stp {
 
 void Tape::record(std::vector<Tensor> outputs, std::function<void()> backward) {
-  for (const Tensor& output : outputs) output.set_wants_gradient(true);
+  for (Tensor& output : outputs) output = output.set_wants_gradient(true).slot();
   steps_.push_back({std::move(outputs), std::move(backward)});
 }
 

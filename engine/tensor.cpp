@@ -5,23 +5,25 @@
 
 namespace stp {
 
-struct Tensor::Storage {
-  std::shared_ptr<Buffer> values;
+struct Tensor::Slot {
+  explicit Slot(const Backend& device) : backend(device) {}
+
+  Backend backend;
   std::shared_ptr<Buffer> gradients;  // null until the first contribution
-  std::size_t first = 0;              // element of the buffers where this tensor begins
-  Element type = Element::f32;
   bool window = false;
   bool wants_gradient = false;
   bool contributed = false;
   bool kept = false;
-
-  void* at(const Buffer& buffer) const { return static_cast<char*>(buffer.data()) + first * bytes_of(type); }
 };
 
 namespace {
 
 std::size_t bytes(std::int64_t elements, Element type) {
   return static_cast<std::size_t>(elements) * bytes_of(type);
+}
+
+void* element(const Buffer& buffer, std::size_t index, Element type) {
+  return static_cast<char*>(buffer.data()) + index * bytes_of(type);
 }
 
 float from_bf16(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
@@ -48,10 +50,10 @@ std::vector<float> download(const Backend& backend, const void* from, std::int64
 }  // namespace
 
 Tensor::Tensor(const Backend& backend, const Shape& shape, Element type)
-    : shape_(shape), storage_(std::make_shared<Storage>()) {
-  storage_->values = std::make_shared<Buffer>(backend, bytes(shape.elements(), type));
-  storage_->type = type;
-}
+    : shape_(shape),
+      type_(type),
+      values_(std::make_shared<Buffer>(backend, bytes(shape.elements(), type))),
+      slot_(std::make_shared<Slot>(backend)) {}
 
 Tensor Tensor::zeros(const Backend& backend, const Shape& shape) {
   Tensor t(backend, shape);
@@ -69,19 +71,17 @@ Tensor Tensor::window(const Shape& shape, std::shared_ptr<Buffer> values, std::s
                       std::size_t first) {
   Tensor t;
   t.shape_ = shape;
-  t.storage_ = std::make_shared<Storage>();
-  t.storage_->wants_gradient = t.storage_->contributed = gradients != nullptr;
-  t.storage_->values = std::move(values);
-  t.storage_->gradients = std::move(gradients);
-  t.storage_->first = first;
-  t.storage_->window = true;
+  t.first_ = first;
+  t.slot_ = std::make_shared<Slot>(values->backend());
+  t.values_ = std::move(values);
+  t.slot_->gradients = std::move(gradients);
+  t.slot_->window = t.slot_->wants_gradient = t.slot_->contributed = true;
   return t;
 }
 
-Element Tensor::type() const { return storage_->type; }
 const Backend& Tensor::backend() const {
-  check(storage_ != nullptr, "tensor: not given");
-  return storage_->values->backend();
+  check(slot_ != nullptr, "tensor: not given");
+  return slot_->backend;
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
@@ -92,71 +92,68 @@ Tensor Tensor::reshape(const Shape& shape) const {
 }
 
 Tensor Tensor::detach() const {
-  if (!storage_) return {};
-  Tensor t;
-  t.shape_ = shape_;
-  t.storage_ = std::make_shared<Storage>();
-  t.storage_->values = storage_->values;
-  t.storage_->first = storage_->first;
-  t.storage_->type = storage_->type;
+  Tensor t = *this;
+  if (slot_) t.slot_ = std::make_shared<Slot>(slot_->backend);
   return t;
 }
 
-bool Tensor::wants_gradient() const { return storage_ && storage_->wants_gradient; }
+Tensor Tensor::slot() const {
+  Tensor t = *this;
+  t.values_.reset();
+  return t;
+}
+
+bool Tensor::wants_gradient() const { return slot_ && slot_->wants_gradient; }
 const Tensor& Tensor::set_wants_gradient(bool wanted) const {
-  storage_->wants_gradient = wanted;
+  slot_->wants_gradient = wanted;
   return *this;
 }
-bool Tensor::has_gradient() const { return storage_ && storage_->contributed && storage_->gradients; }
+bool Tensor::has_gradient() const { return slot_ && slot_->contributed; }
 
-In Tensor::in() const { return storage_ ? In{storage_->at(*storage_->values), storage_->type} : In{}; }
-Out Tensor::out() const { return storage_ ? Out{storage_->at(*storage_->values), storage_->type} : Out{}; }
+In Tensor::in() const { return values_ ? In{element(*values_, first_, type_), type_} : In{}; }
+Out Tensor::out() const { return values_ ? Out{element(*values_, first_, type_), type_} : Out{}; }
 const float* Tensor::f32() const {
-  if (!storage_) return nullptr;
-  check(storage_->type == Element::f32, "tensor {}: stored in bf16 where f32 is needed", shape_);
+  check(type_ == Element::f32, "tensor {}: stored in bf16 where f32 is needed", shape_);
   return in().f32();
 }
 
 Grad Tensor::grad() const {
   if (!wants_gradient()) return {};
-  if (!storage_->gradients) {
-    storage_->gradients = std::make_shared<Buffer>(backend(), bytes(elements(), storage_->type));
-  }
-  const bool add = std::exchange(storage_->contributed, true);
-  return {storage_->at(*storage_->gradients), storage_->type, add};
+  if (!slot_->gradients) slot_->gradients = std::make_shared<Buffer>(slot_->backend, bytes(elements(), type_));
+  const bool add = std::exchange(slot_->contributed, true);
+  return {element(*slot_->gradients, first_, type_), type_, add};
 }
 
 In Tensor::gradient() const {
   check(has_gradient(), "tensor {}: no gradient was contributed", shape_);
-  return {storage_->at(*storage_->gradients), storage_->type};
+  return {element(*slot_->gradients, first_, type_), type_};
 }
 
 void Tensor::clear_gradient() const {
-  if (storage_->window) {
-    if (storage_->gradients)
-      backend().kernels().memory.zero(storage_->at(*storage_->gradients), bytes(elements(), type()));
+  if (slot_->window) {
+    backend().kernels().memory.zero(element(*slot_->gradients, first_, type_), bytes(elements(), type_));
     return;
   }
-  storage_->gradients.reset();
-  storage_->contributed = false;
+  slot_->gradients.reset();
+  slot_->contributed = false;
 }
 
 void Tensor::take_gradient(const Tensor& from) const {
   if (!wants_gradient() || !from.has_gradient()) return;
   check(from.elements() == elements() && from.type() == type(), "take_gradient: {} from {}", shape_,
         from.shape_);
-  if (!storage_->contributed && !storage_->window && !from.storage_->window && !from.storage_->kept) {
-    storage_->gradients = std::move(from.storage_->gradients);
-    storage_->contributed = true;
+  const bool movable = !slot_->contributed && !from.slot_->window && !from.slot_->kept;
+  if (movable) {
+    slot_->gradients = std::move(from.slot_->gradients);
+    slot_->contributed = true;
     from.clear_gradient();
   } else {
-    const In contribution = from.gradient();
-    backend().run(&KernelTable::accumulate, {.from = contribution, .to = grad(), .count = elements()});
+    backend().run(&KernelTable::accumulate, {.from = from.gradient(), .to = grad(), .count = elements()});
   }
 }
 
 const Tensor& Tensor::keep_gradient() const {
-  storage_->kept = true;
+  slot_->kept = true;
   return *this;
 }
 
@@ -198,6 +195,13 @@ Indices Indices::reshape(const Shape& shape) const {
   check(shape.elements() == shape_.elements(), "reshape: {} does not fit {}", shape_, shape);
   Indices t = *this;
   t.shape_ = shape;
+  return t;
+}
+
+Indices Indices::first(std::int64_t count) const {
+  check(count >= 0 && count <= shape_.elements(), "first: {} values of {}", count, shape_);
+  Indices t = *this;
+  t.shape_ = {count};
   return t;
 }
 

@@ -31,7 +31,7 @@ class Buffer {
   std::size_t bytes_;
 };
 
-// Copying a Tensor shares its storage. An empty Tensor (no storage) stands for "not given".
+// Copying a Tensor shares its values and its gradient. An empty Tensor stands for "not given".
 //
 // The gradient comes to life with the first contribution: grad() hands a kernel the place to contribute to and
 // whether something is there already, so nothing is ever filled with zeros first. It is null while not wanted.
@@ -41,30 +41,33 @@ class Tensor {
   Tensor(const Backend& backend, const Shape& shape, Element type = Element::f32);  // values unset
   static Tensor zeros(const Backend& backend, const Shape& shape);
   static Tensor from(const Backend& backend, const Shape& shape, std::span<const float> values);
-  // A window on memory owned by `values` (and `gradients`, if not null): how parameters lie in one allocation.
-  // Its gradient always exists and is added to.
+  // A window on memory owned by `values` and `gradients`, from element `first`: how parameters lie in one
+  // allocation. Its gradient always exists and is added to.
   static Tensor window(const Shape& shape, std::shared_ptr<Buffer> values, std::shared_ptr<Buffer> gradients,
                        std::size_t first);
 
-  explicit operator bool() const { return storage_ != nullptr; }
+  explicit operator bool() const { return slot_ != nullptr; }
   const Shape& shape() const { return shape_; }
   std::int64_t size(int dimension) const { return shape_[dimension]; }
   std::int64_t elements() const { return shape_.elements(); }
-  Element type() const;
+  Element type() const { return type_; }
   const Backend& backend() const;
 
-  // The same storage under another shape of as many elements; records nothing, the gradient is shared too.
+  // The same values and gradient under another shape of as many elements; records nothing.
   Tensor reshape(const Shape& shape) const;
   // The same values without their gradient: what a frozen player sees.
   Tensor detach() const;
+  // The same gradient without the values: what a backward captures of a tensor whose values it does not read,
+  // so that their memory can go.
+  Tensor slot() const;
 
   bool wants_gradient() const;
   const Tensor& set_wants_gradient(bool wanted) const;
   bool has_gradient() const;  // something was contributed
 
-  In in() const;  // null if this tensor is not given
-  Out out() const;
-  const float* f32() const;  // null if not given; the type must be f32
+  In in() const;             // null if this tensor is not given
+  Out out() const;           // likewise
+  const float* f32() const;  // likewise; the type must be f32
   // The place for the next contribution; null if not given or not wanted. Marks the gradient as contributed to.
   Grad grad() const;
   In gradient() const;  // what has been contributed; has_gradient() must hold
@@ -82,9 +85,12 @@ class Tensor {
   float item() const;  // the value of a tensor of one element
 
  private:
-  struct Storage;
+  struct Slot;
   Shape shape_;
-  std::shared_ptr<Storage> storage_;
+  Element type_ = Element::f32;
+  std::size_t first_ = 0;           // element of the buffers where this tensor begins
+  std::shared_ptr<Buffer> values_;  // null in a slot()
+  std::shared_ptr<Slot> slot_;
 };
 
 // int32 values, never differentiable: class labels, positions of kept tokens, offsets of clips.
@@ -98,6 +104,7 @@ class Indices {
   const Shape& shape() const { return shape_; }
   const Backend& backend() const { return buffer_->backend(); }
   Indices reshape(const Shape& shape) const;
+  Indices first(std::int64_t count) const;  // the leading values, as (count)
   const int* data() const { return buffer_ ? static_cast<const int*>(buffer_->data()) : nullptr; }
   int* mutable_data() const { return static_cast<int*>(buffer_->data()); }
   std::vector<int> values() const;

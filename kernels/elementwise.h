@@ -27,10 +27,12 @@ struct GeluForward {
   std::int64_t count;
 };
 
-// dx = dout (Phi(x) + x phi(x))
+// dx = dout (Phi(x) + x phi(x)). Phi is at hand, so forward's result comes again at the price of writing it:
+// whoever needs it in backward need not keep it.
 struct GeluBackward {
   In x, dout;  // (count)
-  Grad dx;     // (count)
+  Grad dx;     // (count); may be dout itself
+  Out out;     // (count) x Phi(x) again; null: not wanted
   std::int64_t count;
 };
 
@@ -41,7 +43,7 @@ inline Cost cost(const GeluForward& a) {
 
 inline Cost cost(const GeluBackward& a) {
   const double n = static_cast<double>(a.count), e = static_cast<double>(bytes_of(a.x.type));
-  return {4 * n, 3 * n * e, 2 * n};
+  return {4 * n, (a.out ? 4 : 3) * n * e, 2 * n};
 }
 
 }  // namespace stp

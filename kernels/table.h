@@ -6,6 +6,13 @@
 #include "kernels/attention.h"
 #include "kernels/device.h"
 #include "kernels/elementwise.h"
+#include "kernels/linear.h"
+#include "kernels/loss.h"
+#include "kernels/norm.h"
+#include "kernels/optimizer.h"
+#include "kernels/reduce.h"
+#include "kernels/select.h"
+#include "kernels/tubelet.h"
 
 namespace stp {
 

@@ -44,17 +44,21 @@ struct OpCase {
   Tolerance tolerance = {};
   // What the gradient is the gradient of, where that is not the forward itself (straight-through estimators).
   std::function<std::vector<Doubles>(const std::vector<Doubles>&)> differentiated = {};
-  // Sizes of the real model: run by the bench, too slow for the definition.
-  bool real = false;
 };
 
-// All cases, in the order of registration by OP_CASES.
-std::vector<OpCase> all_cases();
+// Small sizes straddle tiles and vectors and are compared with the definition; real ones are the model's at 8
+// clips of 16 x 112 x 112, too slow for the definition, and are run by the bench.
+enum class Scale { small, real };
 
-// Registers a function that returns the cases of one op.
+// Registers the function that returns the cases of one op.
+using CaseList = std::vector<OpCase> (*)(Scale);
 struct CaseRegistration {
-  explicit CaseRegistration(std::vector<OpCase> (*cases)());
+  explicit CaseRegistration(CaseList cases);
 };
+
+// All cases of a scale, in the order of registration by OP_CASES.
+std::vector<OpCase> all_cases(Scale scale);
+
 #define OP_CASES(function) static const ::stp::test::CaseRegistration function##_registration(function)
 
 // Inputs. Every value is a pure function of (name, index).

@@ -55,7 +55,7 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, std::int64_t
   backend.run(&KernelTable::attention_forward, forward);
   if (!recording) return out;
 
-  tape->record({out}, [=] {
+  tape->record({out}, [qkv, keep, packing, out, lse, inverse_z, forward, heads, tokens] {
     const Tensor dkeep_heads = keep.wants_gradient() ? Tensor(qkv.backend(), {heads, tokens}) : Tensor();
     const AttentionBackward backward = {
         .qkv = qkv.in(),

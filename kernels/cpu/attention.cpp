@@ -126,13 +126,10 @@ float weigh_row(float* scores, const float* weight, float maximum, std::size_t k
 void store_output(const Out& to, std::size_t index, const float* row, const float* mean, float smoothing,
                   float factor, std::size_t width) {
   const Floats d;
-  const auto value = [&](std::size_t x) {
+  for_vectors(width, [&](std::size_t x, std::size_t n) {
     const Vector v = hn::MulAdd(hn::Set(d, smoothing), hn::LoadU(d, mean + x), hn::LoadU(d, row + x));
-    return hn::Mul(v, hn::Set(d, factor));
-  };
-  for_vectors(
-      width, [&](std::size_t x) { store(to, index + x, value(x)); },
-      [&](std::size_t x, std::size_t rest) { store_some(to, index + x, value(x), rest); });
+    store(hn::Mul(v, hn::Set(d, factor)), to, index + x, n);
+  });
 }
 
 void forward_head(const AttentionForward& a, int b, int h) {
@@ -279,13 +276,11 @@ struct Backward {
     const Floats d;
     for (std::size_t i = 0; i < rows; ++i) {
       const std::size_t index = head.qkv(begin + i, part);
-      const auto value = [&](std::size_t x) {
-        const Vector row = hn::Mul(hn::LoadU(d, from + i * pitch.width + x), hn::Set(d, factor));
-        return plus ? hn::Add(row, hn::LoadU(d, plus + x)) : row;
-      };
-      for_vectors(
-          head.width, [&](std::size_t x) { store(a.dqkv, index + x, value(x)); },
-          [&](std::size_t x, std::size_t rest) { store_some(a.dqkv, index + x, value(x), rest); });
+      for_vectors(head.width, [&](std::size_t x, std::size_t n) {
+        Vector row = hn::Mul(hn::LoadU(d, from + i * pitch.width + x), hn::Set(d, factor));
+        if (plus) row = hn::Add(row, hn::LoadU(d, plus + x));
+        store(row, a.dqkv, index + x, n);
+      });
     }
   }
 

@@ -11,39 +11,33 @@
 HWY_BEFORE_NAMESPACE();
 namespace stp::cpu::HWY_NAMESPACE {
 
+// Calls body(i, count) over the elements begin .. end - 1.
+template <class Body>
+HWY_INLINE void for_range(std::int64_t begin, std::int64_t end, const Body& body) {
+  const std::size_t first = static_cast<std::size_t>(begin);
+  for_vectors(static_cast<std::size_t>(end) - first, [&](std::size_t i, std::size_t n) { body(first + i, n); });
+}
+
 void accumulate_range(const Accumulate& a, std::int64_t begin, std::int64_t end) {
-  const std::size_t at = static_cast<std::size_t>(begin);
-  for_vectors(
-      static_cast<std::size_t>(end - begin), [&](std::size_t i) { store(a.to, at + i, load(a.from, at + i)); },
-      [&](std::size_t i, std::size_t rest) {
-        store_some(a.to, at + i, load_some(a.from, at + i, rest), rest);
-      });
+  for_range(begin, end, [&](std::size_t i, std::size_t n) { store(load(a.from, i, n), a.to, i, n); });
 }
 
 void gelu_forward_range(const GeluForward& a, std::int64_t begin, std::int64_t end) {
-  const std::size_t at = static_cast<std::size_t>(begin);
-  const auto gelu = [](Vector x) { return hn::Mul(x, normal_distribution(x).cumulative); };
-  for_vectors(
-      static_cast<std::size_t>(end - begin),
-      [&](std::size_t i) { store(a.out, at + i, gelu(load(a.x, at + i))); },
-      [&](std::size_t i, std::size_t rest) {
-        store_some(a.out, at + i, gelu(load_some(a.x, at + i, rest)), rest);
-      });
+  for_range(begin, end, [&](std::size_t i, std::size_t n) {
+    const Vector x = load(a.x, i, n);
+    store(hn::Mul(x, normal_distribution(x).cumulative), a.out, i, n);
+  });
 }
 
 void gelu_backward_range(const GeluBackward& a, std::int64_t begin, std::int64_t end) {
-  const std::size_t at = static_cast<std::size_t>(begin);
-  // forward: out = x Phi(x), so dx += dout (Phi(x) + x phi(x))
-  const auto slope = [](Vector x, Vector dout) {
-    const Normal n = normal_distribution(x);
-    return hn::Mul(dout, hn::MulAdd(x, n.density, n.cumulative));
-  };
-  for_vectors(
-      static_cast<std::size_t>(end - begin),
-      [&](std::size_t i) { store(a.dx, at + i, slope(load(a.x, at + i), load(a.dout, at + i))); },
-      [&](std::size_t i, std::size_t rest) {
-        store_some(a.dx, at + i, slope(load_some(a.x, at + i, rest), load_some(a.dout, at + i, rest)), rest);
-      });
+  for_range(begin, end, [&](std::size_t i, std::size_t n) {
+    const Vector x = load(a.x, i, n);
+    const Normal normal = normal_distribution(x);
+    // forward: out = x Phi(x), so dx += dout (Phi(x) + x phi(x))
+    const Vector slope = hn::MulAdd(x, normal.density, normal.cumulative);
+    if (a.dx) store(hn::Mul(load(a.dout, i, n), slope), a.dx, i, n);
+    if (a.out) store(hn::Mul(x, normal.cumulative), a.out, i, n);
+  });
 }
 
 }  // namespace stp::cpu::HWY_NAMESPACE

@@ -33,22 +33,28 @@ HWY_INLINE std::size_t round_up(std::size_t n, std::size_t multiple) {
 }
 
 // ---- rows of activations
-// ---------------------------------------------------------------------------------------
+//
+// A row is walked in whole vectors and a rest. `count` tells how many lanes are meant: lanes() in the body of
+// the walk, where the test folds away, and fewer for the rest, whose lanes travel through a buffer.
 
-// One vector of values from element `index` on.
-HWY_INLINE Vector load(const In& from, std::size_t index) {
+// Calls body(i, count) for i = 0, lanes(), ... < n.
+template <class Body>
+HWY_INLINE void for_vectors(std::size_t n, const Body& body) {
+  const std::size_t step = lanes();
+  std::size_t i = 0;
+  for (; i + step <= n; i += step) body(i, step);
+  if (i < n) body(i, n - i);
+}
+
+HWY_INLINE Vector widen(const std::uint16_t* halves) {
   const Floats d;
-  if (from.type == Element::f32) return hn::LoadU(d, static_cast<const float*>(from.data) + index);
   const hn::Rebind<std::uint16_t, Floats> d16;
   const hn::RebindToUnsigned<Floats> d32;
-  const auto half = hn::LoadU(d16, static_cast<const std::uint16_t*>(from.data) + index);
-  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, half)));
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, hn::LoadU(d16, halves))));
 }
 
 // f32 -> bf16 by rounding to nearest even; NaN stays NaN.
-HWY_INLINE void store(const Out& to, std::size_t index, Vector v) {
-  const Floats d;
-  if (to.type == Element::f32) return hn::StoreU(v, d, static_cast<float*>(to.data) + index);
+HWY_INLINE void narrow(Vector v, std::uint16_t* halves) {
   const hn::Rebind<std::uint16_t, Floats> d16;
   const hn::RebindToUnsigned<Floats> d32;
   const auto bits = hn::BitCast(d32, v);
@@ -56,79 +62,75 @@ HWY_INLINE void store(const Out& to, std::size_t index, Vector v) {
   const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7FFF)));
   const auto quiet = hn::Or(bits, hn::Set(d32, 0x00400000));
   const auto safe = hn::IfThenElse(hn::RebindMask(d32, hn::IsNaN(v)), quiet, rounded);
-  hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(safe)), d16, static_cast<std::uint16_t*>(to.data) + index);
+  hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(safe)), d16, halves);
 }
 
-// A contribution to a gradient: written, or added to what is there.
-HWY_INLINE void store(const Grad& to, std::size_t index, Vector v) {
-  const In before{to.data, to.type};
-  store(Out{to.data, to.type}, index, to.add ? hn::Add(load(before, index), v) : v);
-}
-
-// A few elements that do not fill a vector, count < lanes(), travel through a buffer.
-template <class Place>
-HWY_INLINE Vector load_some(const Place& from, std::size_t index, std::size_t count) {
+HWY_INLINE Vector load(const float* from, std::size_t count) {
   const Floats d;
-  if (count >= hn::MaxLanes(d)) __builtin_unreachable();
+  if (count == lanes()) return hn::LoadU(d, from);
+  if (count > lanes()) __builtin_unreachable();
   alignas(64) float buffer[hn::MaxLanes(Floats())] = {};
-  for (std::size_t i = 0; i < count; ++i) {
-    if (from.type == Element::f32) {
-      buffer[i] = static_cast<const float*>(from.data)[index + i];
-    } else {
-      const std::uint32_t bits =
-          static_cast<std::uint32_t>(static_cast<const std::uint16_t*>(from.data)[index + i]) << 16;
-      __builtin_memcpy(&buffer[i], &bits, sizeof bits);
-    }
-  }
+  for (std::size_t i = 0; i < count; ++i) buffer[i] = from[i];
   return hn::Load(d, buffer);
 }
 
-HWY_INLINE std::uint16_t bf16_bits(float value) {
-  std::uint32_t bits;
-  __builtin_memcpy(&bits, &value, sizeof bits);
-  if (value != value) return static_cast<std::uint16_t>((bits | 0x00400000u) >> 16);
-  return static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
-}
-
-HWY_INLINE void store_some(const Out& to, std::size_t index, Vector v, std::size_t count) {
+HWY_INLINE void store(Vector v, float* to, std::size_t count) {
   const Floats d;
-  if (count >= hn::MaxLanes(d)) __builtin_unreachable();
+  if (count == lanes()) return hn::StoreU(v, d, to);
+  if (count > lanes()) __builtin_unreachable();
   alignas(64) float buffer[hn::MaxLanes(Floats())];
   hn::Store(v, d, buffer);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (to.type == Element::f32) {
-      static_cast<float*>(to.data)[index + i] = buffer[i];
-    } else {
-      static_cast<std::uint16_t*>(to.data)[index + i] = bf16_bits(buffer[i]);
-    }
-  }
+  for (std::size_t i = 0; i < count; ++i) to[i] = buffer[i];
 }
 
-HWY_INLINE void store_some(const Grad& to, std::size_t index, Vector v, std::size_t count) {
-  if (to.add) v = hn::Add(load_some(to, index, count), v);
-  store_some(Out{to.data, to.type}, index, v, count);
+// Values from element `index` on; lanes beyond `count` are zero.
+HWY_INLINE Vector load(const In& from, std::size_t index, std::size_t count) {
+  if (from.type == Element::f32) return load(static_cast<const float*>(from.data) + index, count);
+  const auto* halves = static_cast<const std::uint16_t*>(from.data) + index;
+  if (count == lanes()) return widen(halves);
+  if (count > lanes()) __builtin_unreachable();
+  alignas(64) std::uint16_t buffer[hn::MaxLanes(Floats())] = {};
+  for (std::size_t i = 0; i < count; ++i) buffer[i] = halves[i];
+  return widen(buffer);
 }
 
-// Calls body(i, count) over 0 .. n - 1 in whole vectors (count = lanes) and once for the rest.
-template <class Whole, class Rest>
-HWY_INLINE void for_vectors(std::size_t n, const Whole& whole, const Rest& rest) {
-  const std::size_t step = lanes();
-  std::size_t i = 0;
-  for (; i + step <= n; i += step) whole(i);
-  if (i < n) rest(i, n - i);
+HWY_INLINE void store(Vector v, const Out& to, std::size_t index, std::size_t count) {
+  if (to.type == Element::f32) return store(v, static_cast<float*>(to.data) + index, count);
+  auto* halves = static_cast<std::uint16_t*>(to.data) + index;
+  if (count == lanes()) return narrow(v, halves);
+  if (count > lanes()) __builtin_unreachable();
+  alignas(64) std::uint16_t buffer[hn::MaxLanes(Floats())];
+  narrow(v, buffer);
+  for (std::size_t i = 0; i < count; ++i) halves[i] = buffer[i];
+}
+
+// A contribution to a gradient: written, or added to what is there.
+HWY_INLINE void store(Vector v, const Grad& to, std::size_t index, std::size_t count) {
+  if (to.add) v = hn::Add(load(In{to.data, to.type}, index, count), v);
+  store(v, Out{to.data, to.type}, index, count);
 }
 
 // `count` values from element `index` into f32.
 HWY_INLINE void load_row(const In& from, std::size_t index, std::size_t count, float* HWY_RESTRICT to) {
-  for_vectors(
-      count, [&](std::size_t i) { hn::StoreU(load(from, index + i), Floats(), to + i); },
-      [&](std::size_t i, std::size_t rest) {
-        store_some(Out{to, Element::f32}, i, load_some(from, index + i, rest), rest);
-      });
+  for_vectors(count, [&](std::size_t i, std::size_t n) { store(load(from, index + i, n), to + i, n); });
+}
+
+// Zero in the lanes from `count` on, whatever was computed there.
+HWY_INLINE Vector first_lanes(Vector v, std::size_t count) {
+  const Floats d;
+  return count == lanes() ? v : hn::IfThenElseZero(hn::FirstN(d, count), v);
+}
+
+// The sum over i < n of term(i, count); lanes of the rest that do not count must be zero.
+template <class Term>
+HWY_INLINE float sum_vectors(std::size_t n, const Term& term) {
+  const Floats d;
+  Vector sum = hn::Zero(d);
+  for_vectors(n, [&](std::size_t i, std::size_t count) { sum = hn::Add(sum, term(i, count)); });
+  return hn::GetLane(hn::SumOfLanes(d, sum));
 }
 
 // ---- functions
-// ---------------------------------------------------------------------------------------------------
 
 // e^x for x < 88 within 1.5 units in the last place; below -87 the smallest normal number stands for zero.
 // e^x = 2^n e^r with |r| <= ln 2 / 2; e^r = 1 + r + r^2 P(r), P minimax of degree 4 (relative error 3.1e-9).
@@ -173,7 +175,6 @@ HWY_INLINE Normal normal_distribution(Vector x) {
 }
 
 // ---- product of cached operands
-// --------------------------------------------------------------------------------
 
 // A(r, k) = a[r row + k step]: both orders of a matrix are one type.
 struct Strided {

@@ -1,3 +1,4 @@
+// Element by element, and per clip.
 #include "tests/op_case.h"
 
 namespace stp::test {
@@ -17,13 +18,46 @@ OpCase gelu_case(std::int64_t count, double spread) {
   return c;
 }
 
-std::vector<OpCase> elementwise_cases() {
+OpCase add_scaled_case(std::int64_t B, std::int64_t n) {
+  OpCase c;
+  c.name = fmt::format("add_scaled B {} n {}", B, n);
+  c.inputs = {input("residual", {B, n}, normal_values(c.name + "r", {B, n})),
+              input("branch", {B, n}, normal_values(c.name, {B, n})),
+              constant("factor", {B}, uniform_values(c.name, {B}, 0, 2))};
+  c.reference = [=](const std::vector<Doubles>& in) {
+    Doubles out = in[0];
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] += in[2][i / static_cast<std::size_t>(n)] * in[1][i];
+    return std::vector<Doubles>{out};
+  };
+  c.call = [](Tape* tape, const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{add_scaled(tape, in[0], in[1], in[2])};
+  };
+  return c;
+}
+
+OpCase add_row_case(std::int64_t B, std::int64_t N, std::int64_t E) {
+  OpCase c;
+  c.name = fmt::format("add_row B {} N {} E {}", B, N, E);
+  c.inputs = {input("x", {B, N, E}, normal_values(c.name, {B, N, E})),
+              input("row", {N, E}, normal_values(c.name + "row", {N, E}))};
+  c.reference = [](const std::vector<Doubles>& in) {
+    Doubles out = in[0];
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] += in[1][i % in[1].size()];
+    return std::vector<Doubles>{out};
+  };
+  c.call = [](Tape* tape, const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{add_row(tape, in[0], in[1])};
+  };
+  return c;
+}
+
+std::vector<OpCase> elementwise_cases(Scale scale) {
+  if (scale == Scale::real) return {gelu_case(3136LL * 1536, 1), add_row_case(8, 392, 384)};
   std::vector<OpCase> cases;
   for (std::int64_t count : {1, 15, 16, 17, 1000}) cases.push_back(gelu_case(count, 1));
   cases.push_back(gelu_case(333, 4));
-  OpCase real = gelu_case(3136LL * 1536, 1);
-  real.real = true;
-  cases.push_back(real);
+  cases.push_back(add_scaled_case(3, 7));
+  cases.push_back(add_row_case(3, 5, 7));
   return cases;
 }
 

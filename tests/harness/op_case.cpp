@@ -6,8 +6,8 @@ namespace stp::test {
 
 namespace {
 
-std::vector<std::vector<OpCase> (*)()>& registrations() {
-  static std::vector<std::vector<OpCase> (*)()> list;
+std::vector<CaseList>& registrations() {
+  static std::vector<CaseList> list;
   return list;
 }
 
@@ -21,12 +21,12 @@ std::vector<float> values(const std::string& name, const Shape& shape, const Dra
 
 }  // namespace
 
-CaseRegistration::CaseRegistration(std::vector<OpCase> (*cases)()) { registrations().push_back(cases); }
+CaseRegistration::CaseRegistration(CaseList cases) { registrations().push_back(cases); }
 
-std::vector<OpCase> all_cases() {
+std::vector<OpCase> all_cases(Scale scale) {
   std::vector<OpCase> all;
-  for (auto* cases : registrations()) {
-    for (OpCase& c : cases()) all.push_back(std::move(c));
+  for (CaseList cases : registrations()) {
+    for (OpCase& c : cases(scale)) all.push_back(std::move(c));
   }
   return all;
 }

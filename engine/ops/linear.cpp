@@ -1,0 +1,133 @@
+#include "engine/ops.h"
+
+namespace stp {
+
+namespace {
+
+Shape with_last(Shape shape, std::int64_t size) {
+  Shape out;
+  for (int i = 0; i + 1 < shape.rank(); ++i) out.append(shape[i]);
+  out.append(size);
+  return out;
+}
+
+void check_linear(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  const Tensor& residual) {
+  check(x.shape().rank() >= 1 && weight.shape().rank() == 2 && x.size(-1) == weight.size(1),
+        "{}: x is {}, weight {}, wanted (..., I) and (O, I)", op, x.shape(), weight.shape());
+  check(!bias || bias.shape() == Shape{weight.size(0)}, "{}: bias is {}, weight {}, wanted (O) and (O, I)", op,
+        bias.shape(), weight.shape());
+  check(!residual || (residual.size(-1) == weight.size(0) && residual.shape().rows() == x.shape().rows()),
+        "{}: residual is {}, wanted {} rows of {}", op, residual.shape(), x.shape().rows(), weight.size(0));
+  check(x.type() == Element::f32 || x.backend().device() != Device::cpu,
+        "{}: bf16 is not built for cpu; use fp32", op);
+}
+
+void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual,
+             const Tensor& out, Activation activation) {
+  const LinearForward args = {
+      .x = x.in(),
+      .weight = weight.f32(),
+      .bias = bias.f32(),
+      .residual = residual.in(),
+      .out = out.out(),
+      .rows = x.shape().rows(),
+      .I = static_cast<int>(weight.size(1)),
+      .O = static_cast<int>(weight.size(0)),
+      .activation = activation,
+  };
+  x.backend().run(&KernelTable::linear_forward, args);
+}
+
+// x_values may lack a gradient (mlp's hidden layer); dx goes where the caller says.
+void backward(const Tensor& x_values, const Tensor& weight, const Tensor& bias, const In& dout,
+              const Grad& dx) {
+  const LinearBackward args = {
+      .x = x_values.in(),
+      .weight = weight.f32(),
+      .dout = dout,
+      .dx = dx,
+      .dweight = weight.grad(),
+      .dbias = bias.grad(),
+      .rows = x_values.shape().rows(),
+      .I = static_cast<int>(weight.size(1)),
+      .O = static_cast<int>(weight.size(0)),
+  };
+  weight.backend().run(&KernelTable::linear_backward, args);
+}
+
+// What backward has to keep of an input: its values only if the weight learns.
+Tensor kept(const Tensor& x, const Tensor& weight) { return weight.wants_gradient() ? x : x.slot(); }
+
+}  // namespace
+
+Tensor linear(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual,
+              Activation activation) {
+  check_linear("linear", x, weight, bias, residual);
+  const bool recording = records(tape, {x, weight, bias, residual});
+  if (recording && activation == Activation::gelu) {
+    check(!residual, "linear: gelu and residual are not trained together");
+    return gelu(tape, linear(tape, x, weight, bias));
+  }
+  Tensor out(x.backend(), with_last(x.shape(), weight.size(0)), x.type());
+  forward(x, weight, bias, residual, out, activation);
+  if (!recording) return out;
+  tape->record({out}, [x = kept(x, weight), weight, bias, residual = residual.slot(), out = out.slot()] {
+    backward(x, weight, bias, out.gradient(), x.grad());
+    residual.take_gradient(out);
+  });
+  return out;
+}
+
+Tensor mlp(Tape* tape, const Tensor& x, const MlpWeights& w, const Tensor& residual) {
+  check_linear("mlp", x, w.fc1_weight, w.fc1_bias, {});
+  const Backend& backend = x.backend();
+  const Shape hidden_shape = with_last(x.shape(), w.fc1_weight.size(0));
+  Tensor out(backend, x.shape(), x.type());
+  Tensor hidden(backend, hidden_shape, x.type());
+  check_linear("mlp", hidden, w.fc2_weight, w.fc2_bias, residual);
+
+  const bool recording = records(tape, {x, w.fc1_weight, w.fc1_bias, w.fc2_weight, w.fc2_bias, residual});
+  Tensor before;  // what enters the GELU
+  if (recording) {
+    before = Tensor(backend, hidden_shape, x.type());
+    forward(x, w.fc1_weight, w.fc1_bias, {}, before, Activation::none);
+    backend.run(&KernelTable::gelu_forward,
+                {.x = before.in(), .out = hidden.out(), .count = hidden.elements()});
+  } else {
+    forward(x, w.fc1_weight, w.fc1_bias, {}, hidden, Activation::gelu);
+  }
+  forward(hidden, w.fc2_weight, w.fc2_bias, residual, out, Activation::none);
+  if (!recording) return out;
+
+  tape->record({out}, [x = kept(x, w.fc1_weight), w, before, residual = residual.slot(), out = out.slot()] {
+    const Backend& device = before.backend();
+    // forward: out = hidden W2^T + b2; hidden comes again from `before`, and its gradient is turned in place
+    const Tensor gradient(device, before.shape(), before.type());
+    Tensor again;
+    if (w.fc2_weight.wants_gradient()) again = Tensor(device, before.shape(), before.type());
+    const Grad dhidden = {gradient.out().data, gradient.type(), false};
+    const LinearBackward through_fc2 = {
+        .x = {},
+        .weight = w.fc2_weight.f32(),
+        .dout = out.gradient(),
+        .dx = dhidden,
+        .dweight = {},
+        .dbias = {},
+        .rows = before.shape().rows(),
+        .I = static_cast<int>(w.fc2_weight.size(1)),
+        .O = static_cast<int>(w.fc2_weight.size(0)),
+    };
+    device.run(&KernelTable::linear_backward, through_fc2);
+    const GeluBackward through_gelu = {
+        .x = before.in(), .dout = gradient.in(), .dx = dhidden, .out = again.out(), .count = before.elements()};
+    device.run(&KernelTable::gelu_backward, through_gelu);
+    if (again || w.fc2_bias.wants_gradient())
+      backward(again ? again : before, w.fc2_weight, w.fc2_bias, out.gradient(), {});
+    backward(x, w.fc1_weight, w.fc1_bias, gradient.in(), x.grad());
+    residual.take_gradient(out);
+  });
+  return out;
+}
+
+}  // namespace stp

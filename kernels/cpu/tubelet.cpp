@@ -1,0 +1,119 @@
+// Between clips and tubelets: copies. Every task owns one row of tubelets of one slot (all pixels of `y`
+// picture rows in `t` frames), so both sides are walked in runs of x pixels.
+#include "kernels/tubelet.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+
+#include "kernels/cpu/contribute.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/table.h"
+
+namespace stp::cpu {
+
+namespace {
+
+// Calls body(clip offset of the run, tubelet offset of its first pixel, step between its pixels) for each run
+// of `x` pixels of a channel, over all tubelets, in parallel.
+template <class Body>
+void for_runs(const TubeletGeometry& g, const Body& body) {
+  const std::int64_t rows = g.Y / g.y, columns = g.X / g.x, slots = g.slots();
+  const bool last = g.layout == TubeletLayout::channels_last;
+  parallel_for(g.B * slots * rows, [&](std::int64_t task) {
+    const std::int64_t row = task % rows, slot = task / rows % slots, b = task / rows / slots;
+    for (std::int64_t column = 0; column < columns; ++column) {
+      const std::int64_t token = ((b * slots + slot) * rows + row) * columns + column;
+      for (std::int64_t c = 0; c < g.C; ++c) {
+        for (std::int64_t t = 0; t < g.t; ++t) {
+          for (std::int64_t y = 0; y < g.y; ++y) {
+            const std::int64_t clip =
+                (((b * g.C + c) * g.T + slot * g.t + t) * g.Y + row * g.y + y) * g.X + column * g.x;
+            const std::int64_t first = last ? ((t * g.y + y) * g.x) * g.C + c : ((c * g.t + t) * g.y + y) * g.x;
+            body(clip, token * g.values() + first, last ? g.C : 1);
+          }
+        }
+      }
+    }
+  });
+}
+
+struct Normalisation {
+  float value[3][256];
+
+  explicit Normalisation(const FramesToTubelets& a) {
+    for (int c = 0; c < 3; ++c) {
+      for (int pixel = 0; pixel < 256; ++pixel) {
+        value[c][pixel] = (static_cast<float>(pixel) / 255.0f - a.mean[c]) / a.deviation[c];
+      }
+    }
+  }
+};
+
+float sigmoid(float x) { return x >= 0 ? 1.0f / (1.0f + std::exp(-x)) : std::exp(x) / (1.0f + std::exp(x)); }
+
+}  // namespace
+
+void clip_to_tubelets(const ClipToTubelets& a) {
+  assert(a.to.type == Element::f32);
+  for_runs(a.geometry, [&](std::int64_t clip, std::int64_t tubelet, std::int64_t step) {
+    for (int x = 0; x < a.geometry.x; ++x) {
+      contribute(a.to, tubelet + x * step, a.clip[clip + x]);
+    }
+  });
+}
+
+void tubelets_to_clip(const TubeletsToClip& a) {
+  assert(a.tubelets.type == Element::f32);
+  const float* const from = a.tubelets.f32();
+  for_runs(a.geometry, [&](std::int64_t clip, std::int64_t tubelet, std::int64_t step) {
+    for (int x = 0; x < a.geometry.x; ++x) {
+      contribute(a.to, clip + x, from[tubelet + x * step]);
+    }
+  });
+}
+
+void frames_to_tubelets(const FramesToTubelets& a) {
+  assert(a.to.type == Element::f32);
+  const Normalisation normal(a);
+  const TubeletGeometry& g = a.geometry;
+  float* const to = a.to.f32();
+  for_runs(g, [&](std::int64_t clip, std::int64_t tubelet, std::int64_t step) {
+    // The run's place in the clip, read back from its offset.
+    const std::int64_t x0 = clip % g.X, y = clip / g.X % g.Y, t = clip / g.X / g.Y % g.T;
+    const std::int64_t c = clip / g.X / g.Y / g.T % 3, b = clip / g.X / g.Y / g.T / 3;
+    const std::int64_t crop_y = a.crop ? a.crop[2 * b] : 0, crop_x = a.crop ? a.crop[2 * b + 1] : 0;
+    const bool flip = a.flip && a.flip[b] != 0;
+    const std::uint8_t* const row = a.frames + ((b * g.T + t) * a.source_y + crop_y + y) * a.source_x * 3;
+    for (int x = 0; x < g.x; ++x) {
+      const std::int64_t column = crop_x + (flip ? g.X - 1 - (x0 + x) : x0 + x);
+      to[tubelet + x * step] = normal.value[c][row[column * 3 + c]];
+    }
+  });
+}
+
+void bound_pixels_forward(const BoundPixelsForward& a) {
+  constexpr std::int64_t kGrain = 4096;
+  parallel_ranges(a.rows, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin * a.C; i < end * a.C; ++i) {
+      const int c = static_cast<int>(i % a.C);
+      float s = sigmoid(a.x.f32()[i]);
+      if (a.rounded) s = std::round(s * 255.0f) / 255.0f;
+      a.out.f32()[i] = a.low[c] + (a.high[c] - a.low[c]) * s;
+    }
+  });
+}
+
+void bound_pixels_backward(const BoundPixelsBackward& a) {
+  constexpr std::int64_t kGrain = 4096;
+  parallel_ranges(a.rows, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin * a.C; i < end * a.C; ++i) {
+      const int c = static_cast<int>(i % a.C);
+      const float s = sigmoid(a.x.f32()[i]);
+      // forward: out = low + (high - low) s(x); the rounding passes its gradient straight through
+      contribute(a.dx, i, a.dout.f32()[i] * (a.high[c] - a.low[c]) * s * (1.0f - s));
+    }
+  });
+}
+
+}  // namespace stp::cpu

@@ -1,0 +1,55 @@
+// The linear layer, out = activation(x W^T + bias) + residual, and its gradients: matrix products through the
+// device's library (oneDNN, cublasLt), with whatever that library fuses.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cost.h"
+#include "kernels/element.h"
+
+namespace stp {
+
+enum class Activation : std::uint8_t { none, gelu };
+
+struct LinearForward {
+  In x;                 // (rows, I)
+  const float* weight;  // (O, I)
+  const float* bias;    // (O); null: none
+  In residual;          // (rows, O) added last; null: none. May be `out` itself
+  Out out;              // (rows, O)
+  std::int64_t rows;
+  int I, O;
+  Activation activation = Activation::none;
+};
+
+// With dout the gradient of x W^T + bias (an activation's own backward comes before):
+//   dx = dout W      dW = dout^T x      dbias = column sums of dout
+struct LinearBackward {
+  In x;                 // (rows, I); needed for dweight
+  const float* weight;  // (O, I); needed for dx
+  In dout;              // (rows, O)
+  Grad dx;              // (rows, I)
+  Grad dweight;         // (O, I) f32
+  Grad dbias;           // (O) f32
+  std::int64_t rows;
+  int I, O;
+};
+
+inline Cost cost(const LinearForward& a) {
+  const double n = static_cast<double>(a.rows), I = a.I, O = a.O;
+  const double e = static_cast<double>(bytes_of(a.x.type));
+  return {2 * n * I * O, e * n * (I + O * (a.residual ? 2 : 1)) + 4 * I * O,
+          a.activation == Activation::none ? 0 : n * O};
+}
+
+inline Cost cost(const LinearBackward& a) {
+  const double n = static_cast<double>(a.rows), I = a.I, O = a.O;
+  const double e = static_cast<double>(bytes_of(a.dout.type));
+  Cost sum{0, e * n * O, 0};
+  if (a.dx) sum += {2 * n * I * O, e * n * I + 4 * I * O, 0};
+  if (a.dweight) sum += {2 * n * I * O, e * n * I + 4 * I * O, 0};
+  if (a.dbias) sum += {n * O, 4 * O, 0};
+  return sum;
+}
+
+}  // namespace stp
