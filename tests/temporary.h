@@ -49,7 +49,10 @@ inline std::string content(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+// A new file, whatever was there: ext4 flushes a file that is cut to nothing and written again, which takes its
+// time.
 inline void put(const std::filesystem::path& path, std::string_view text) {
+  std::filesystem::remove(path);
   std::ofstream(path, std::ios::binary).write(text.data(), static_cast<std::streamsize>(text.size()));
 }
 
