@@ -1,0 +1,114 @@
+#include "data/synthetic_scene.h"
+
+#include <numbers>
+
+#include "engine/rng.h"
+
+namespace stp::synthetic {
+namespace {
+
+// At difficulty 1; all grow in proportion to it.
+constexpr double kDrift = 0.05;   // stage units per second
+constexpr double kShake = 0.012;  // stage units
+constexpr double kTurn = 0.05;    // radians per second
+constexpr double kZoom = 0.06;    // share per second
+constexpr double kLight = 0.25;   // share by which light may vary
+constexpr double kNoise = 12;     // grey levels, standard deviation
+constexpr double kHeightSpread = 0.12, kSideways = 0.05, kUpDown = 0.03;
+
+constexpr double kHeight = 0.76;     // standing height
+constexpr double kWallMargin = 1.5;  // wall size over frame size
+
+}  // namespace
+
+Scene::Scene(std::uint64_t seed, std::int64_t index, double difficulty, int width, int height, double seconds)
+    : seed_(seed),
+      index_(static_cast<std::uint64_t>(index)),
+      width_(width),
+      height_(height),
+      middle_(seconds / 2),
+      wall_(static_cast<int>(width * kWallMargin), static_cast<int>(height * kWallMargin)),
+      wall_scale_(static_cast<float>(std::min(width, height))) {
+  Random random(seed, stream_id("synthetic/scene", {index_}));
+  const auto vary = [&](double reach) {
+    return static_cast<float>(difficulty * reach * random.uniform(-1, 1));
+  };
+  drift_ = {vary(kDrift), vary(kDrift)};
+  shake_ = static_cast<float>(difficulty * kShake);
+  shake_rate_ = {1.3F + vary(0.6), 1.7F + vary(0.6)};
+  shake_start_ = {static_cast<float>(random.uniform()), static_cast<float>(random.uniform())};
+  turn_ = vary(kTurn);
+  zoom_ = vary(kZoom);
+  gain_ = 1 + vary(kLight);
+  noise_ = static_cast<float>(difficulty * kNoise);
+  const float side = random.chance(0.5) ? 1.0F : -1.0F;
+  actor_ = {{side * -0.13F + vary(kSideways), 0.45F + vary(kUpDown)},
+            static_cast<float>(kHeight) * (1 + vary(kHeightSpread))};
+  bystander_ = {{side * 0.33F + vary(kSideways), 0.40F + vary(kUpDown)}, 0.85F * actor_.height};
+  hang_clutter(difficulty);
+}
+
+void Scene::hang_clutter(double difficulty) {
+  Random random(seed_, stream_id("synthetic/wall", {index_}));
+  const auto between = [&](double low, double high) { return static_cast<float>(random.uniform(low, high)); };
+  const auto faded = [&](double strongest) {
+    return from_hsv(between(0, 360), between(0, strongest), between(0.35, 0.9));
+  };
+  const Colour top = faded(0.25), bottom = faded(0.25);
+  for (int y = 0; y < wall_.height; ++y)
+    for (int x = 0; x < wall_.width; ++x)
+      wall_.at(x, y) = mix(top, bottom, static_cast<float>(y) / static_cast<float>(wall_.height));
+  const int things = 2 + static_cast<int>(difficulty * 16);
+  for (int i = 0; i < things; ++i) {
+    const Vec2 from{between(0, wall_.width), between(0, wall_.height)};
+    const Vec2 reach = between(0, 0.5) * wall_scale_ * rotated({1, 0}, between(0, 2 * std::numbers::pi));
+    const float radius = between(0.015, 0.09) * wall_scale_;
+    const Colour colour = faded(0.2 + 0.5 * difficulty);
+    draw(wall_, {from, from + reach, radius, radius}, [&](Local) { return colour; });
+  }
+}
+
+Placement Scene::camera(double seconds) const {
+  const auto t = static_cast<float>(seconds - middle_);
+  const auto wave = [&](float rate, float start) {
+    return std::sin(2 * std::numbers::pi_v<float> * (rate * static_cast<float>(seconds) + start));
+  };
+  const Vec2 aim{t * drift_.x + shake_ * wave(shake_rate_.x, shake_start_.x),
+                 t * drift_.y + shake_ * wave(shake_rate_.y, shake_start_.y)};
+  Placement p;
+  p.scale = wall_scale_ * (1 + zoom_ * t);
+  p.angle = turn_ * t;
+  p.origin = Vec2{width_ / 2.0F, height_ / 2.0F} - p.scale * rotated(aim, p.angle);
+  return p;
+}
+
+void Scene::paint_background(Picture& picture, const Placement& camera) const {
+  // Pixel to wall is a similarity too: follow it along each row by a constant step.
+  const float scale = wall_scale_ / camera.scale;
+  const Vec2 middle{wall_.width / 2.0F, wall_.height / 2.0F};
+  const Vec2 step = scale * rotated({1, 0}, -camera.angle);
+  for (int y = 0; y < picture.height; ++y) {
+    const Vec2 from_origin = Vec2{0.5F, y + 0.5F} - camera.origin;
+    const Vec2 start = middle + scale * rotated(from_origin, -camera.angle);
+    for (int x = 0; x < picture.width; ++x)
+      picture.at(x, y) = wall_.sample(start + static_cast<float>(x) * step);
+  }
+}
+
+void Scene::draw_noise(int frame, std::vector<float>& noise) const {
+  noise.clear();
+  if (noise_ <= 0) return;
+  noise.resize(static_cast<std::size_t>(width_) * height_);
+  // The sum of two bytes is close enough to a normal variable; its standard deviation is 256 / sqrt(6).
+  const float share = noise_ * 2.449F / 256;
+  const std::uint64_t stream = stream_id("synthetic/noise", {index_, static_cast<std::uint64_t>(frame)});
+  for (std::size_t i = 0; i < noise.size(); i += 8) {
+    const Philox4 block = philox(seed_, stream, i / 8);
+    for (std::size_t j = 0; j < 8 && i + j < noise.size(); ++j) {
+      const std::uint32_t pair = block.word[j / 2] >> (16 * (j % 2));
+      noise[i + j] = share * (static_cast<float>((pair & 255U) + (pair >> 8 & 255U)) - 255);
+    }
+  }
+}
+
+}  // namespace stp::synthetic
