@@ -37,7 +37,7 @@ void collect(void* context, int level, const char* format, std::va_list argument
   text.erase(text.find_last_not_of(" \n\r.") + 1);
   if (text.empty()) return;
   if (log->text.empty()) log->text = printable(text);
-  if (codec) ++log->decoder_errors;
+  ++(codec ? log->decoder_errors : log->container_errors);
 }
 
 }  // namespace

@@ -54,8 +54,8 @@ class LibavOptions {
 
 // What the libraries said at level error about one file. Contexts find it through their `opaque` pointer.
 struct LibavLog {
-  std::int64_t decoder_errors = 0;  // lines from a codec
-  std::string text;                 // the first line of any part since this was last cleared, fit to be printed
+  std::int64_t decoder_errors = 0, container_errors = 0;  // lines
+  std::string text;  // the first line of any part since this was last cleared, fit to be printed
 };
 
 // Silences the libraries and sends errors of contexts whose `opaque` is a LibavLog there; limits one allocation

@@ -35,7 +35,7 @@ bool full_range(const AVFrame& picture) {
 }
 
 // The scaler's name of a colour matrix.
-int matrix_of(const AVFrame& picture) {
+int matrix_of(const AVFrame& picture, const std::string& name) {
   switch (picture.colorspace) {
     case AVCOL_SPC_BT709:
       return SWS_CS_ITU709;
@@ -52,7 +52,7 @@ int matrix_of(const AVFrame& picture) {
     case AVCOL_SPC_SMPTE170M:
       return SWS_CS_ITU601;
     default:
-      refuse("colour matrix {} has no conversion to RGB here; convert the file to bt709",
+      refuse("{}: colour matrix {} has no conversion to RGB here; convert the file to bt709", name,
              av_color_space_name(picture.colorspace));
   }
 }
@@ -111,12 +111,12 @@ bool orientation_of(std::span<const std::int32_t, 9> matrix, Orientation& orient
 void PictureConverter::prepare(const AVFrame& picture) {
   const auto format = plain_format(static_cast<AVPixelFormat>(picture.format));
   const bool yuv = (av_pix_fmt_desc_get(format)->flags & AV_PIX_FMT_FLAG_RGB) == 0;
-  const int matrix = yuv ? matrix_of(picture) : SWS_CS_ITU601;
+  const int matrix = yuv ? matrix_of(picture, name_) : SWS_CS_ITU601;
   const int full = yuv && full_range(picture) ? 1 : 0;
   const std::array<int, 6> wanted{picture.width, picture.height, format, matrix, full, picture.chroma_location};
   if (scaler_ && wanted == prepared_) return;
   if (sws_isSupportedInput(format) == 0)
-    refuse("pixel format {} has no conversion to RGB; convert the file to yuv420p",
+    refuse("{}: pixel format {} has no conversion to RGB; convert the file to yuv420p", name_,
            av_get_pix_fmt_name(format));
   scaler_.reset(sws_alloc_context());
   libav_allocated(scaler_.get());
@@ -134,7 +134,7 @@ void PictureConverter::prepare(const AVFrame& picture) {
   av_opt_set(scaler, "sws_dither", "none", 0);
   av_opt_set_int(scaler, "sws_flags", SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_BITEXACT, 0);
   if (sws_init_context(scaler, nullptr, nullptr) < 0)
-    refuse("pixel format {} at {}x{} has no conversion to RGB; convert the file to yuv420p",
+    refuse("{}: pixel format {} at {}x{} has no conversion to RGB; convert the file to yuv420p", name_,
            av_get_pix_fmt_name(format), picture.width, picture.height);
   sws_setColorspaceDetails(scaler, sws_getCoefficients(matrix), full, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0,
                            1 << 16, 1 << 16);
@@ -153,7 +153,7 @@ void PictureConverter::convert(const AVFrame& picture, const Orientation& turn,
   const int width = picture.width, height = picture.height;
   if (sws_scale(scaler_.get(), picture.data, picture.linesize, 0, height, upright_->data, upright_->linesize) !=
       height)
-    fail("conversion to RGB stopped early");
+    fail("{}: conversion to RGB stopped early", name_);
   const std::ptrdiff_t out_width = turn.transposed ? height : width,
                        out_height = turn.transposed ? width : height;
   rgb.resize(static_cast<std::size_t>(out_width * out_height * 3));

@@ -4,6 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "data/libav.h"
@@ -30,6 +33,8 @@ bool orientation_of(std::span<const std::int32_t, 9> matrix, Orientation& orient
 // formats full.
 class PictureConverter {
  public:
+  explicit PictureConverter(std::string name) : name_(std::move(name)) {}  // of the file, for messages
+
   // `rgb` becomes (height, width, 3) after the orientation. Throws Error (usage) for a format without a
   // conversion.
   void convert(const AVFrame& picture, const Orientation& orientation, std::vector<std::uint8_t>& rgb);
@@ -37,6 +42,7 @@ class PictureConverter {
  private:
   void prepare(const AVFrame& picture);
 
+  std::string name_;
   std::array<int, 6> prepared_{};  // what scaler_ was made for
   Libav<SwsContext> scaler_;
   Libav<AVFrame> upright_;  // the library may write past the end of a row, so not straight into rgb

@@ -52,10 +52,10 @@ struct VideoLimits {
 // network, no playlists, no references to other files. If there are several video streams the one marked as
 // default counts, then the largest, then the first; cover art is no video.
 //
-// Times strictly increase. What the file says is kept where it can be; repaired (see repaired_times) are: a
-// missing time, put one nominal frame after the last; a time not after the last, put one unit after it; and a
-// jump back by a second or more, after which all times are shifted so that the frame comes one nominal frame
-// after the last.
+// Times begin at 0 or later and strictly increase. What the file says is kept where it can be; repaired (see
+// repaired_times) are: a first time below 0, after which all times are shifted so that it is 0; a missing time,
+// put one nominal frame after the last; a time not after the last, put one unit after it; and a jump back by a
+// second or more, after which all times are shifted so that the frame comes one nominal frame after the last.
 //
 // Throws Error. Usage: not a video, no frame decodes, over a limit, or size, pixel format or rotation change
 // midway. Failure: the file cannot be read.
@@ -75,10 +75,12 @@ class VideoReader {
   // Leaves one frame out: as next(), but its pixels are not converted, which is most of the work of a small
   // frame.
   bool skip();
-  // Frames so far that the decoder marked as damaged or could not decode; a file that ends too early counts as
-  // one. 0 means that nothing wrong was seen. Training tolerates them, the anonymiser not.
+  // Counts what was found wrong so far: frames that the decoder marked as damaged, packets it could not decode,
+  // a file that ends too early. 0 means that nothing was found; where a format has neither checksums nor a
+  // known end (a raw stream cut between two frames) nothing can be. Training tolerates damage, the anonymiser
+  // does not.
   std::int64_t damaged() const;
-  // The decoder's own words on the last damage; empty while damaged() is 0.
+  // The decoder's own words on the first damage; empty while damaged() is 0.
   const std::string& damage() const;
   // Frames so far whose time had to be repaired.
   std::int64_t repaired_times() const;

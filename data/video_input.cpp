@@ -20,7 +20,7 @@ namespace {
 // files or addresses is not among them, nor are formats without a signature.
 constexpr std::string_view kContainers =
     "mov,matroska,avi,gif,apng,flv,mpegts,mpeg,mpegvideo,ogg,asf,nut,ivf,obu,av1,h264,hevc,m4v,h263,vc1,dirac,"
-    "yuv4mpegpipe,mjpeg,dv,mxf,rm,wtv";
+    "yuv4mpegpipe,dv,mxf,rm,wtv";
 constexpr int kIoBytes = 1 << 16;
 
 bool listed(std::string_view names) {
@@ -46,6 +46,43 @@ std::string describe(const AVStream& stream) {
 bool is_video(const AVStream& stream) {
   constexpr int kStill = AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS;
   return stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO && (stream.disposition & kStill) == 0;
+}
+
+std::uint64_t big_endian(std::span<const std::byte> bytes) {
+  std::uint64_t value = 0;
+  for (const std::byte byte : bytes) value = value << 8 | std::to_integer<std::uint64_t>(byte);
+  return value;
+}
+
+// Whether the boxes of an ISO file (MP4, MOV), which follow each other from the first byte on, go on after the
+// last.
+bool boxes_cut_short(const VideoBytes& file) {
+  std::uint64_t at = 0;
+  while (at < file.size) {
+    std::array<std::byte, 16> head{};
+    const std::uint64_t left = file.size - at;
+    if (left < 8) return true;
+    file.read(at, std::span(head).first(std::min<std::uint64_t>(left, head.size())));
+    std::uint64_t size = big_endian(std::span(head).first<4>());
+    if (size == 0) return false;  // up to the end
+    if (size == 1) size = big_endian(std::span(head).last<8>());
+    if (size < 8 || size > left) return true;
+    at += size;
+  }
+  return false;
+}
+
+// A GIF ends with its trailer; what comes after may be zeros.
+bool gif_cut_short(const VideoBytes& file) {
+  std::byte last{};
+  for (std::uint64_t at = file.size; at > 0 && last == std::byte{0}; --at)
+    file.read(at - 1, std::span(&last, 1));
+  return last != std::byte{0x3b};
+}
+
+bool cut_short(const VideoBytes& file, std::string_view container) {
+  if (container.starts_with("mov,")) return boxes_cut_short(file);
+  return container == "gif" && gif_cut_short(file);
 }
 
 }  // namespace
@@ -186,7 +223,7 @@ VideoInfo VideoInput::info() const {
   info.container = names.substr(0, names.find(','));  // of "mov,mp4,m4a,..."
   info.codec = avcodec_get_name(stream_->codecpar->codec_id);
   info.time_base = rational(stream_->time_base);
-  info.frame_rate = rational(stream_->avg_frame_rate);
+  info.frame_rate = rational(stream_->avg_frame_rate.num > 0 ? stream_->avg_frame_rate : stream_->r_frame_rate);
   info.declared_frames = std::max<std::int64_t>(stream_->nb_frames, 0);
   const AVRational aspect = stream_->sample_aspect_ratio.num > 0 ? stream_->sample_aspect_ratio
                                                                  : stream_->codecpar->sample_aspect_ratio;
@@ -209,17 +246,19 @@ bool VideoInput::orientation(Orientation& orientation) const {
 }
 
 VideoInput::Packet VideoInput::read(AVPacket& packet) {
+  const std::int64_t errors = log_.container_errors;
   for (;;) {
     av_packet_unref(&packet);
     const int code = av_read_frame(format_.get(), &packet);
     check_read();
     if (code == AVERROR(EAGAIN)) continue;
-    if (code == AVERROR_EOF) return Packet::end;
-    if (code < 0) {
-      if (log_.text.empty()) log_.text = "the container breaks off";
-      return Packet::broken;
-    }
-    if (packet.stream_index == stream_->index) return Packet::read;
+    // Some demultiplexers report the end where they met an error, and some do not know where the end should be.
+    const bool error = log_.container_errors > errors;
+    if (code == AVERROR_EOF && !error && !cut_short(bytes_, format_->iformat->name)) return Packet::end;
+    if (code < 0) return Packet::broken;
+    if (packet.stream_index != stream_->index) continue;
+    if (error) packet.flags |= AV_PKT_FLAG_CORRUPT;
+    return Packet::read;
   }
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "data/picture.h"
@@ -33,8 +34,8 @@ class Clock {
     const bool missing = said == AV_NOPTS_VALUE || said > kFarTime || said < -kFarTime;
     const std::int64_t step_on = first_ ? 0 : last_ + step_;
     std::int64_t time = missing ? step_on : said + shift_;
-    const bool backward = !first_ && time <= last_;
-    if (backward && last_ - time >= second_) {
+    const bool backward = first_ ? time < 0 : time <= last_;
+    if (backward && (first_ || last_ - time >= second_)) {
       shift_ += step_on - time;
       time = step_on;
     } else if (backward) {
@@ -62,21 +63,21 @@ struct VideoReader::Impl {
       : limits(video_limits),
         input(std::move(bytes), video_limits),
         info(input.info()),
-        clock(info.time_base, info.frame_rate) {
+        clock(info.time_base, info.frame_rate),
+        converter(input.name()) {
     open_decoder();
-    if (!decode())
-      refuse("{}: no frame decodes ({} stream, {} frames promised): {}", input.name(), info.codec,
-             info.declared_frames, damage.empty() ? "the stream has no packets" : damage);
+    if (!decode()) refuse_empty();
     accept_first();
     ready = true;
   }
 
   void open_decoder();
+  [[noreturn]] void refuse_empty() const;
   void accept_first();
   void check_same();
   bool decode();
   void feed();
-  void note_damage(int code);
+  void note_damage(std::string_view what);
   bool advance();
   std::int64_t time();
 
@@ -90,7 +91,7 @@ struct VideoReader::Impl {
   PictureConverter converter;
   Orientation orientation;
   int first_width = 0, first_height = 0, first_format = -1;
-  std::int64_t frames = 0, damaged = 0, errors_seen = 0;
+  std::int64_t packets = 0, frames = 0, damaged = 0, errors_seen = 0;
   std::string damage;
   bool ready = false;       // picture holds a frame that nobody has taken yet
   bool draining = false;    // no more packets
@@ -117,6 +118,13 @@ void VideoReader::Impl::open_decoder() {
   if (code < 0)
     refuse("{}: the {} decoder does not open: {}", input.name(), info.codec, libav_message(code, input.log()));
   errors_seen = input.log().decoder_errors;
+}
+
+void VideoReader::Impl::refuse_empty() const {
+  std::string_view cause = damage;
+  if (cause.empty()) cause = packets == 0 ? "the stream holds nothing" : "a key frame may be missing";
+  refuse("{}: no frame decodes ({} stream, {} frames promised): {}; fetch the file again", input.name(),
+         info.codec, info.declared_frames, cause);
 }
 
 // What only a frame can tell.
@@ -151,25 +159,28 @@ void VideoReader::Impl::check_same() {
          shape(first_width, first_height, first_format));
 }
 
-void VideoReader::Impl::note_damage(int code) {
+// Counts one; `what` is said unless the library has said more.
+void VideoReader::Impl::note_damage(std::string_view what) {
+  std::string& words = input.log().text;
   ++damaged;
-  damage = fmt::format("after {} frames: {}", frames, libav_message(code, input.log()));
-  input.log().text.clear();
+  if (damage.empty()) damage = fmt::format("after {} frames: {}", frames, words.empty() ? what : words);
+  words.clear();
 }
 
 // One packet into the decoder, or the news that there are no more.
 void VideoReader::Impl::feed() {
   const VideoInput::Packet got = input.read(*packet);
   if (got != VideoInput::Packet::read) {
-    if (got == VideoInput::Packet::broken) note_damage(AVERROR_INVALIDDATA);
+    if (got == VideoInput::Packet::broken) note_damage("the file breaks off");
     draining = true;
     avcodec_send_packet(decoder.get(), nullptr);
     return;
   }
+  ++packets;
   suspicious |= (packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
   const int code = avcodec_send_packet(decoder.get(), packet.get());
   av_packet_unref(packet.get());
-  if (code < 0 && code != AVERROR_EOF) note_damage(code);
+  if (code < 0 && code != AVERROR_EOF) note_damage(libav_message(code, {}));
 }
 
 // The next decoded picture into `picture`; false at the end.
@@ -179,7 +190,7 @@ bool VideoReader::Impl::decode() {
     if (code >= 0) break;
     if (code == AVERROR_EOF) return false;
     if (code != AVERROR(EAGAIN)) {
-      note_damage(code);
+      note_damage(libav_message(code, {}));
       if (draining && ++failures > kFailuresInARow) return false;
       continue;
     }
@@ -188,7 +199,7 @@ bool VideoReader::Impl::decode() {
   }
   failures = 0;
   const bool marked = (picture->flags & AV_FRAME_FLAG_CORRUPT) != 0 || picture->decode_error_flags != 0;
-  if (marked || suspicious || input.log().decoder_errors > errors_seen) note_damage(AVERROR_INVALIDDATA);
+  if (marked || suspicious || input.log().decoder_errors > errors_seen) note_damage("a frame is damaged");
   suspicious = false;
   errors_seen = input.log().decoder_errors;
   return true;
