@@ -179,10 +179,10 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
   if (!near)
     names.assign(classes.begin(),
                  classes.begin() + static_cast<std::ptrdiff_t>(std::min(classes.size(), kShown)));
-  for (std::string& known : names) known = shown(known);
-  return fmt::format(
-      "{} {}{}", near ? "nearest are" : "there are", fmt::join(names, ", "),
-      near || names.size() == classes.size() ? "" : fmt::format(", ... ({} in all)", classes.size()));
+  std::string text = near ? "nearest are" : "there are";
+  for (std::size_t i = 0; i < names.size(); ++i) text += (i > 0 ? ", " : " ") + shown(names[i]);
+  return near || names.size() == classes.size() ? text
+                                                : fmt::format("{}, ... ({} in all)", text, classes.size());
 }
 
 }  // namespace

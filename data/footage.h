@@ -1,0 +1,69 @@
+// Decoded frames of the items of a data set, and a memory of them: small data sets are decoded once, large ones
+// again and again, with the same pixels either way.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+namespace stp {
+
+// One frame as clips are cut from it, 8-bit RGB.
+struct Picture {
+  int height = 0, width = 0;
+  std::span<const std::uint8_t> rgb;  // (height, width, 3)
+};
+
+// All frames of one video, of one size.
+struct Footage {
+  int frames = 0, height = 0, width = 0;
+  std::vector<std::uint8_t> rgb;  // (frames, height, width, 3)
+
+  Picture picture(int number) const;
+};
+
+// Frames by item. Only what decodes counts: the length of a video is found by decoding it once, whatever its
+// header says. Every function may be called from several threads.
+class FootageStore {
+ public:
+  // Frames whose shorter side is longer than `short_side` are scaled down to it as they come (0: kept as they
+  // are). Up to `cache_bytes` of whole videos are kept: those that came first, until the budget is spent.
+  // Of a video that is not kept, at most `whole_bytes` are held at a time.
+  static constexpr std::size_t kWholeBytes = std::size_t{256} << 20;
+  FootageStore(std::vector<std::filesystem::path> paths, int short_side, std::size_t cache_bytes,
+               std::size_t whole_bytes = kWholeBytes);
+
+  struct Whole {
+    int frames = 0;                          // that decode; at least 1
+    std::shared_ptr<const Footage> footage;  // all of them, or null where they are not at hand
+  };
+  // The length of a video and, if they are kept or had to be decoded anyway, its frames: of videos that take no
+  // more than whole_bytes, so that a long one does not fill the memory. Throws Error naming the file.
+  Whole whole(std::size_t item);
+
+  // Shows the frames `numbers` (increasing, below whole.frames) one after the other. `whole` is what
+  // whole(item) gave; where it has no footage the video is decoded up to the last number. Throws Error naming
+  // the file.
+  using Visitor = std::function<void(int, const Picture&)>;
+  void visit(std::size_t item, const Whole& whole, std::span<const int> numbers, const Visitor& visitor) const;
+
+  std::size_t cached_bytes() const;
+
+ private:
+  std::shared_ptr<const Footage> keep(std::size_t item, int frames, Footage footage);
+
+  std::vector<std::filesystem::path> paths_;
+  int short_side_;
+  std::size_t cache_bytes_, whole_bytes_;
+  mutable std::mutex mutex_;  // guards what follows
+  std::size_t cached_bytes_ = 0;
+  std::vector<int> frames_;  // per item; 0: not known yet
+  std::vector<std::shared_ptr<const Footage>> kept_;
+};
+
+}  // namespace stp
