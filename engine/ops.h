@@ -22,9 +22,14 @@ struct Packing {
   explicit operator bool() const { return static_cast<bool>(offsets); }
 };
 
-// Self-attention with policy (kernels/attention.h). qkv (B, N, 3 E) or packed (tokens, 3 E); keep (B, N) or
-// packed (tokens), not given: all ones; smoothing >= 0. Returns (B, N, E) or (tokens, E).
-Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, std::int64_t heads, float smoothing,
+// Self-attention with policy (kernels/attention.h). qkv (B, N, 3 E) or packed (tokens, 3 E); keep (B, N) or packed
+// (tokens), not given: all ones. Returns (B, N, E) or (tokens, E).
+struct AttentionForm {
+  std::int64_t heads = 1;
+  float smoothing = 0;  // at least 0
+  float scale = 0;      // of the scores; 0: 1 / sqrt(E / heads)
+};
+Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const AttentionForm& form,
                  const Packing& packing = {});
 
 // ---- linear.cpp
@@ -50,6 +55,8 @@ Tensor layer_norm(Tape* tape, const Tensor& x, const Tensor& weight, const Tenso
 
 // The exact (erf) GELU of every element.
 Tensor gelu(Tape* tape, const Tensor& x);
+// e^x of every element: probabilities from their logarithms.
+Tensor exponential(Tape* tape, const Tensor& x);
 // residual + factor_b branch_b for each clip b: drop path. branch, residual (B, ...); factor (B).
 Tensor add_scaled(Tape* tape, const Tensor& residual, const Tensor& branch, const Tensor& factor);
 // x_b + row for each clip b: the position embedding. x (B, ...), row: the elements of one clip.
@@ -94,9 +101,15 @@ struct Kept {
   Packing packing;
 };
 Kept compact(const Tensor& keep);
+// The same from positions that hold equally many tokens of each of B clips, clip after clip.
+Kept equal_parts(const Indices& rows, std::int64_t B);
 // Rows of x, seen as (total, width) with width its last dimension: (count, width). Rows must not repeat.
 Tensor gather(Tape* tape, const Tensor& x, const Indices& rows);
-// The reverse: x (count, width) put at `rows` of (total, width), zeros elsewhere.
+// Rows of a table that every clip shares: table (..., E) of N rows, `rows` positions among the B N tokens of a
+// batch
+// -> (count, E). What add_row adds, for tokens that were gathered.
+Tensor gather_shared(Tape* tape, const Tensor& table, const Indices& rows, std::int64_t B);
+// The reverse of gather: x (count, width) put at `rows` of (total, width), zeros elsewhere.
 Tensor scatter(Tape* tape, const Tensor& x, const Indices& rows, std::int64_t total);
 
 // ---- reduce.cpp
@@ -119,6 +132,8 @@ Tensor cross_entropy(Tape* tape, const Tensor& logits, const Indices& labels);
 // Mean over clips and attributes of min(limit, binary cross-entropy): logits, targets (B, A).
 Tensor binary_cross_entropy(Tape* tape, const Tensor& logits, const Tensor& targets,
                             float limit = std::numeric_limits<float>::infinity());
+// Mean squared difference of tensors of the same size; target gets no gradient.
+Tensor squared_error(Tape* tape, const Tensor& x, const Tensor& target);
 // The ratio loss (equation 7) of one block: keep seen as (segments, P).
 Tensor ratio_loss(Tape* tape, const Tensor& keep, std::int64_t segments, float ratio);
 

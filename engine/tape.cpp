@@ -9,9 +9,13 @@ void Tape::record(std::vector<Tensor> outputs, std::function<void()> backward) {
   steps_.push_back({std::move(outputs), std::move(backward)});
 }
 
-void Tape::backward(const Tensor& loss, float seed) {
-  check(loss.elements() == 1, "backward: the loss is {}, wanted one element", loss.shape());
-  if (const Grad grad = loss.grad()) loss.backend().kernels().memory.upload(grad.data, &seed, sizeof seed);
+void Tape::backward(const std::vector<Term>& terms) {
+  for (const Term& term : terms) {
+    check(term.loss.elements() == 1, "backward: the loss is {}, wanted one element", term.loss.shape());
+    if (const Grad grad = term.loss.grad()) {
+      term.loss.backend().kernels().memory.upload(grad.data, &term.weight, sizeof term.weight);
+    }
+  }
   backward();
 }
 

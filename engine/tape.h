@@ -21,8 +21,13 @@ class Tape {
   // Records the backward of an op with results `outputs`. It runs only if one of them received a gradient.
   void record(std::vector<Tensor> outputs, std::function<void()> backward);
 
-  // Seeds the gradient of `loss` (one element) with `seed` and runs the tape.
-  void backward(const Tensor& loss, float seed = 1.0f);
+  // Seeds the gradients of losses (one element each) with their weights and runs the tape: the gradient of the
+  // weighted sum. A loss that does not depend on anything recorded contributes nothing.
+  struct Term {
+    Tensor loss;
+    float weight = 1;
+  };
+  void backward(const std::vector<Term>& terms);
   // Runs the tape from gradients that are already there: contributions of other tapes.
   void backward();
 

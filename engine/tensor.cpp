@@ -61,6 +61,10 @@ Tensor Tensor::zeros(const Backend& backend, const Shape& shape) {
   return t;
 }
 
+Tensor Tensor::filled(const Backend& backend, const Shape& shape, float value) {
+  return from(backend, shape, std::vector<float>(static_cast<std::size_t>(shape.elements()), value));
+}
+
 Tensor Tensor::from(const Backend& backend, const Shape& shape, std::span<const float> values) {
   Tensor t(backend, shape);
   t.assign(values);

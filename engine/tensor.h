@@ -40,6 +40,7 @@ class Tensor {
   Tensor() = default;
   Tensor(const Backend& backend, const Shape& shape, Element type = Element::f32);  // values unset
   static Tensor zeros(const Backend& backend, const Shape& shape);
+  static Tensor filled(const Backend& backend, const Shape& shape, float value);
   static Tensor from(const Backend& backend, const Shape& shape, std::span<const float> values);
   // A window on memory owned by `values` and `gradients`, from element `first`: how parameters lie in one
   // allocation. Its gradient always exists and is added to.

@@ -36,6 +36,30 @@ struct GeluBackward {
   std::int64_t count;
 };
 
+// out = e^x
+struct ExpForward {
+  const float* x;  // (count)
+  float* out;      // (count)
+  std::int64_t count;
+};
+
+// dx = dout out
+struct ExpBackward {
+  const float *out, *dout;  // (count)
+  Grad dx;                  // (count) f32
+  std::int64_t count;
+};
+
+inline Cost cost(const ExpForward& a) {
+  const double n = static_cast<double>(a.count);
+  return {0, 8 * n, n};
+}
+
+inline Cost cost(const ExpBackward& a) {
+  const double n = static_cast<double>(a.count);
+  return {n, 12 * n, 0};
+}
+
 inline Cost cost(const GeluForward& a) {
   const double n = static_cast<double>(a.count), e = static_cast<double>(bytes_of(a.x.type));
   return {2 * n, 2 * n * e, n};

@@ -78,6 +78,33 @@ struct RatioLossBackward {
   float ratio;
 };
 
+// The mean squared difference of two tensors.
+struct SquaredErrorForward {
+  static constexpr int kParts = 64;  // ranges whose sums are formed one by one and then added in order
+
+  In x;                 // (count)
+  const float* target;  // (count)
+  float* loss;          // (1)
+  double* partial;      // (kParts) scratch
+  std::int64_t count;
+};
+// dx = dloss 2 (x - target) / count
+struct SquaredErrorBackward {
+  In x;                 // (count)
+  const float* target;  // (count)
+  const float* dloss;   // (1)
+  Grad dx;              // (count)
+  std::int64_t count;
+};
+
+inline Cost cost(const SquaredErrorForward& a) {
+  const double n = static_cast<double>(a.count);
+  return {3 * n, n * (4 + static_cast<double>(bytes_of(a.x.type))), 0};
+}
+inline Cost cost(const SquaredErrorBackward& a) {
+  const double n = static_cast<double>(a.count);
+  return {2 * n, n * (4 + 2 * static_cast<double>(bytes_of(a.x.type))), 0};
+}
 inline Cost cost(const LogSoftmaxForward& a) {
   const double n = static_cast<double>(a.rows) * a.A;
   return {3 * n, 8 * n, n};

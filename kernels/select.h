@@ -65,7 +65,8 @@ struct InvertRows {
   std::int64_t count, total;
 };
 
-// to_i = from_rows[i]; with `add` a contribution. The forward of gathering and the backward of scattering.
+// to_i = from_r, r = rows[i] modulo total; with `add` a contribution. The forward of gathering and the backward
+// of scattering; the modulo serves tables of one clip's rows, which every clip reads.
 struct GatherRows {
   In from;          // (total, width)
   const int* rows;  // (count)

@@ -22,13 +22,14 @@ Layout layout_of(const Tensor& qkv, std::int64_t heads, const Packing& packing) 
 
 }  // namespace
 
-Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, std::int64_t heads, float smoothing,
+Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const AttentionForm& form,
                  const Packing& packing) {
+  const std::int64_t heads = form.heads;
   const Layout layout = layout_of(qkv, heads, packing);
   const std::int64_t tokens = qkv.shape().rows(), width = qkv.size(-1) / 3;
   check(!keep || keep.elements() == tokens, "attention: keep is {}, wanted one value for each of {} tokens",
         keep.shape(), tokens);
-  check(smoothing >= 0, "attention: smoothing {} is negative", smoothing);
+  check(form.smoothing >= 0, "attention: smoothing {} is negative", form.smoothing);
 
   const Backend& backend = qkv.backend();
   const bool recording = records(tape, {qkv, keep});
@@ -49,8 +50,8 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, std::int64_t
       .N = static_cast<int>(layout.longest),
       .H = static_cast<int>(heads),
       .D = static_cast<int>(width / heads),
-      .scale = 1.0f / std::sqrt(static_cast<float>(width / heads)),
-      .smoothing = smoothing,
+      .scale = form.scale > 0 ? form.scale : 1.0f / std::sqrt(static_cast<float>(width / heads)),
+      .smoothing = form.smoothing,
   };
   backend.run(&KernelTable::attention_forward, forward);
   if (!recording) return out;

@@ -14,6 +14,18 @@ Tensor gelu(Tape* tape, const Tensor& x) {
   return out;
 }
 
+Tensor exponential(Tape* tape, const Tensor& x) {
+  Tensor out(x.backend(), x.shape());
+  x.backend().run(&KernelTable::exp_forward, {.x = x.f32(), .out = out.out().f32(), .count = x.elements()});
+  if (!records(tape, {x})) return out;
+  tape->record({out}, [x = x.slot(), out] {
+    const ExpBackward backward = {
+        .out = out.f32(), .dout = out.gradient().f32(), .dx = x.grad(), .count = out.elements()};
+    out.backend().run(&KernelTable::exp_backward, backward);
+  });
+  return out;
+}
+
 Tensor add_scaled(Tape* tape, const Tensor& residual, const Tensor& branch, const Tensor& factor) {
   check(residual.shape() == branch.shape() && branch.shape().rank() >= 1 &&
             factor.shape() == Shape{branch.size(0)},

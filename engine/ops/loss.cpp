@@ -74,6 +74,30 @@ Tensor binary_cross_entropy(Tape* tape, const Tensor& logits, const Tensor& targ
   return loss;
 }
 
+Tensor squared_error(Tape* tape, const Tensor& x, const Tensor& target) {
+  check(x.elements() > 0 && x.elements() == target.elements(), "squared_error: x is {}, target {}", x.shape(),
+        target.shape());
+  const Backend& backend = x.backend();
+  const Tensor partial(backend, {2 * SquaredErrorForward::kParts});  // doubles
+  Tensor loss(backend, {1});
+  const SquaredErrorForward forward = {.x = x.in(),
+                                       .target = target.f32(),
+                                       .loss = loss.out().f32(),
+                                       .partial = static_cast<double*>(partial.out().data),
+                                       .count = x.elements()};
+  backend.run(&KernelTable::squared_error_forward, forward);
+  if (!records(tape, {x})) return loss;
+  tape->record({loss}, [x, target, loss = loss.slot()] {
+    const SquaredErrorBackward backward = {.x = x.in(),
+                                           .target = target.f32(),
+                                           .dloss = loss.gradient().f32(),
+                                           .dx = x.grad(),
+                                           .count = x.elements()};
+    x.backend().run(&KernelTable::squared_error_backward, backward);
+  });
+  return loss;
+}
+
 Tensor ratio_loss(Tape* tape, const Tensor& keep, std::int64_t segments, float ratio) {
   check(segments > 0 && keep.elements() > 0 && keep.elements() % segments == 0,
         "ratio_loss: keep is {}, wanted {} segments of equal size", keep.shape(), segments);

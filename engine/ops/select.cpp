@@ -129,6 +129,14 @@ Kept compact(const Tensor& keep) {
   return kept;
 }
 
+Kept equal_parts(const Indices& rows, std::int64_t B) {
+  const std::int64_t count = rows.shape().elements() / B;
+  check(count * B == rows.shape().elements(), "equal_parts: {} tokens of {} clips", rows.shape(), B);
+  std::vector<int> offsets;
+  for (std::int64_t b = 0; b <= B; ++b) offsets.push_back(static_cast<int>(b * count));
+  return {rows.reshape({B * count}), {Indices::from(rows.backend(), {B + 1}, offsets), B, count}};
+}
+
 Tensor gather(Tape* tape, const Tensor& x, const Indices& rows) {
   const std::int64_t count = rows.shape().elements(), total = x.shape().rows(), width = x.size(-1);
   Tensor out(x.backend(), {count, width}, x.type());
@@ -136,6 +144,20 @@ Tensor gather(Tape* tape, const Tensor& x, const Indices& rows) {
   if (!records(tape, {x})) return out;
   tape->record({out}, [x = x.slot(), rows, out = out.slot(), count, total, width] {
     scatter_into(out.gradient(), inverse_of(rows, total), x.grad(), count, width);
+  });
+  return out;
+}
+
+Tensor gather_shared(Tape* tape, const Tensor& table, const Indices& rows, std::int64_t B) {
+  const std::int64_t count = rows.shape().elements(), N = table.shape().rows(), width = table.size(-1);
+  Tensor out(table.backend(), {count, width}, table.type());
+  gather_into(table.in(), rows, written(out), N, width);
+  if (!records(tape, {table})) return out;
+  tape->record({out}, [table = table.slot(), rows, out = out.slot(), B, count, N, width] {
+    // forward: out_i = table_(rows[i] mod N), so every clip contributes: put in place, then sum over clips
+    const Tensor placed(out.backend(), {B, N * width});
+    scatter_into(out.gradient(), inverse_of(rows, B * N), written(placed), count, width);
+    out.backend().run(&KernelTable::sum_rows, {.x = placed.in(), .sum = table.grad(), .B = B, .n = N * width});
   });
   return out;
 }

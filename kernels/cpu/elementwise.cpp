@@ -5,6 +5,9 @@
 
 #include "kernels/cpu/simd-inl.h"
 // simd-inl.h comes first: it is read again for every instruction set.
+#include <cmath>
+
+#include "kernels/cpu/contribute.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/elementwise.h"
 
@@ -70,6 +73,14 @@ void gelu_backward(const GeluBackward& a) {
   parallel_ranges(a.count, kGrain, [&](auto begin, auto end) {
     HWY_DYNAMIC_DISPATCH(gelu_backward_range)(a, begin, end);
   });
+}
+
+void exp_forward(const ExpForward& a) {
+  for (std::int64_t i = 0; i < a.count; ++i) a.out[i] = std::exp(a.x[i]);
+}
+
+void exp_backward(const ExpBackward& a) {
+  for (std::int64_t i = 0; i < a.count; ++i) contribute(a.dx, i, a.dout[i] * a.out[i]);
 }
 
 }  // namespace stp::cpu

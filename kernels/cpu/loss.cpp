@@ -108,4 +108,30 @@ void ratio_loss_backward(const RatioLossBackward& a) {
   }
 }
 
+void squared_error_forward(const SquaredErrorForward& a) {
+  constexpr std::int64_t kParts = SquaredErrorForward::kParts;
+  const std::int64_t share = (a.count + kParts - 1) / kParts;
+  parallel_for(kParts, [&](std::int64_t part) {
+    const std::int64_t end = std::min(a.count, (part + 1) * share);
+    double sum = 0;
+    for (std::int64_t i = part * share; i < end; ++i) {
+      const double difference = static_cast<double>(a.x.f32()[i]) - a.target[i];
+      sum += difference * difference;
+    }
+    a.partial[part] = sum;
+  });
+  double sum = 0;
+  for (std::int64_t part = 0; part < kParts; ++part) sum += a.partial[part];
+  a.loss[0] = static_cast<float>(sum / static_cast<double>(a.count));
+}
+
+void squared_error_backward(const SquaredErrorBackward& a) {
+  constexpr std::int64_t kGrain = 16384;
+  const float share = 2.0f * a.dloss[0] / static_cast<float>(a.count);
+  parallel_ranges(a.count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    // forward: loss = mean (x - target)^2
+    for (std::int64_t i = begin; i < end; ++i) contribute(a.dx, i, share * (a.x.f32()[i] - a.target[i]));
+  });
+}
+
 }  // namespace stp::cpu

@@ -116,7 +116,8 @@ void invert_rows(const InvertRows& a) {
 
 void gather_rows(const GatherRows& a) {
   parallel_ranges(a.count, kRows, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) put_row(row_of(a.from, a.rows[i], a.width), a.to, i, a.width);
+    for (std::int64_t i = begin; i < end; ++i)
+      put_row(row_of(a.from, a.rows[i] % a.total, a.width), a.to, i, a.width);
   });
 }
 

@@ -58,8 +58,8 @@ OpCase dense(const Sizes& s, double smoothing, std::vector<float> keep, const st
   };
   c.call = [=](Tape* tape, const std::vector<Tensor>& in) {
     const Tensor none;
-    return std::vector<Tensor>{
-        attention(tape, in[0], masked ? in[1] : none, s.H, static_cast<float>(smoothing))};
+    return std::vector<Tensor>{attention(tape, in[0], masked ? in[1] : none,
+                                         {.heads = s.H, .smoothing = static_cast<float>(smoothing)})};
   };
   return c;
 }
@@ -82,7 +82,8 @@ OpCase packed(std::int64_t H, std::int64_t D, double smoothing) {
   };
   c.call = [=](Tape* tape, const std::vector<Tensor>& in) {
     const Packing packing = {Indices::from(in[0].backend(), {5}, offsets), 4, 26};
-    return std::vector<Tensor>{attention(tape, in[0], in[1], H, static_cast<float>(smoothing), packing)};
+    return std::vector<Tensor>{
+        attention(tape, in[0], in[1], {.heads = H, .smoothing = static_cast<float>(smoothing)}, packing)};
   };
   return c;
 }

@@ -18,6 +18,21 @@ OpCase gelu_case(std::int64_t count, double spread) {
   return c;
 }
 
+OpCase exponential_case(std::int64_t count) {
+  OpCase c;
+  c.name = fmt::format("exponential {}", count);
+  c.inputs = {input("x", {count}, normal_values(c.name, {count}))};
+  c.reference = [](const std::vector<Doubles>& in) {
+    Doubles out;
+    for (double x : in[0]) out.push_back(std::exp(x));
+    return std::vector<Doubles>{out};
+  };
+  c.call = [](Tape* tape, const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{exponential(tape, in[0])};
+  };
+  return c;
+}
+
 OpCase add_scaled_case(std::int64_t B, std::int64_t n) {
   OpCase c;
   c.name = fmt::format("add_scaled B {} n {}", B, n);
@@ -56,6 +71,7 @@ std::vector<OpCase> elementwise_cases(Scale scale) {
   std::vector<OpCase> cases;
   for (std::int64_t count : {1, 15, 16, 17, 1000}) cases.push_back(gelu_case(count, 1));
   cases.push_back(gelu_case(333, 4));
+  cases.push_back(exponential_case(17));
   cases.push_back(add_scaled_case(3, 7));
   cases.push_back(add_row_case(3, 5, 7));
   return cases;

@@ -70,6 +70,24 @@ OpCase binary_case(std::int64_t B, std::int64_t A, double limit, double spread) 
   return c;
 }
 
+OpCase squared_error_case(std::int64_t count) {
+  OpCase c;
+  c.name = fmt::format("squared_error {}", count);
+  c.inputs = {input("x", {count}, normal_values(c.name, {count})),
+              constant("target", {count}, normal_values(c.name + "t", {count}))};
+  c.reference = [](const std::vector<Doubles>& in) {
+    double loss = 0;
+    for (std::size_t i = 0; i < in[0].size(); ++i) {
+      loss += std::pow(in[0][i] - in[1][i], 2) / static_cast<double>(in[0].size());
+    }
+    return std::vector<Doubles>{{loss}};
+  };
+  c.call = [](Tape* tape, const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{squared_error(tape, in[0], in[1])};
+  };
+  return c;
+}
+
 OpCase ratio_case(std::int64_t segments, std::int64_t P, double ratio) {
   OpCase c;
   c.name = fmt::format("ratio_loss segments {} P {} ratio {}", segments, P, ratio);
@@ -95,7 +113,8 @@ std::vector<OpCase> loss_cases(Scale scale) {
   const double unbounded = std::numeric_limits<double>::infinity();
   return {log_softmax_case(9, 2),   log_softmax_case(3, 7),          cross_entropy_case(1, 2),
           cross_entropy_case(5, 7), binary_case(3, 5, unbounded, 2), binary_case(4, 5, std::log(2.0), 1),
-          ratio_case(1, 1, 0.7),    ratio_case(6, 11, 0.49)};
+          squared_error_case(3),    squared_error_case(200),         ratio_case(1, 1, 0.7),
+          ratio_case(6, 11, 0.49)};
 }
 
 OP_CASES(loss_cases);

@@ -150,6 +150,26 @@ OpCase gather_case(std::int64_t total, std::int64_t count, std::int64_t width) {
   return c;
 }
 
+// Two clips of N tokens read one table.
+OpCase gather_shared_case(std::int64_t N, std::int64_t count, std::int64_t width) {
+  OpCase c;
+  c.name = fmt::format("gather_shared {} of 2 x {} width {}", count, N, width);
+  const std::vector<int> rows = some_rows(2 * N, count);
+  c.inputs = {input("table", {1, N, width}, normal_values(c.name, {1, N, width}))};
+  c.reference = [=](const std::vector<Doubles>& in) {
+    Doubles out;
+    for (int row : rows) {
+      for (std::int64_t x = 0; x < width; ++x)
+        out.push_back(in[0][static_cast<std::size_t>(row % N * width + x)]);
+    }
+    return std::vector<Doubles>{out};
+  };
+  c.call = [=](Tape* tape, const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{gather_shared(tape, in[0], Indices::from(in[0].backend(), {count}, rows), 2)};
+  };
+  return c;
+}
+
 OpCase scatter_case(std::int64_t total, std::int64_t count, std::int64_t width) {
   OpCase c;
   c.name = fmt::format("scatter {} to {} width {}", count, total, width);
@@ -191,6 +211,7 @@ std::vector<OpCase> select_cases(Scale scale) {
   for (const double kept : {0.0, 0.4, 1.0}) cases.push_back(compact_case(3, 17, kept));
   cases.push_back(gather_case(9, 4, 5));
   cases.push_back(gather_case(70, 70, 3));
+  cases.push_back(gather_shared_case(6, 9, 5));
   cases.push_back(scatter_case(9, 4, 5));
   return cases;
 }

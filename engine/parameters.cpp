@@ -1,0 +1,90 @@
+#include "engine/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/rng.h"
+
+namespace stp {
+
+namespace {
+
+// Windows begin at multiples of a cache line, so that no vector of one parameter holds another's value.
+constexpr std::int64_t kAlignment = 16;
+
+std::vector<float> initial_values(const Parameter& p, std::uint64_t seed) {
+  std::vector<float> values(static_cast<std::size_t>(p.shape.elements()));
+  Random random(seed, stream_id("parameter " + p.name));
+  for (float& value : values) {
+    switch (p.init.kind) {
+      case Init::Kind::zeros:
+        break;
+      case Init::Kind::ones:
+        value = 1;
+        break;
+      case Init::Kind::uniform:
+        value = static_cast<float>(random.uniform(-p.init.scale, p.init.scale));
+        break;
+      case Init::Kind::normal: {
+        double z = random.normal();
+        while (std::abs(z) > 2) z = random.normal();
+        value = static_cast<float>(p.init.scale * z);
+      }
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+Tensor ParameterScope::take(const std::string& name, const Shape& shape, Init init) const {
+  return parameters_->take(prefix_ + name, shape, init);
+}
+
+Parameters::Parameters(const Backend& backend, std::uint64_t seed,
+                       const std::function<void(ParameterScope)>& construct)
+    : backend_(backend) {
+  construct(ParameterScope(this, ""));
+  const auto bytes = static_cast<std::size_t>(elements_) * sizeof(float);
+  values_ = std::make_shared<Buffer>(backend, bytes);
+  gradients_ = std::make_shared<Buffer>(backend, bytes);
+  backend.kernels().memory.zero(values_->data(), bytes);
+  backend.kernels().memory.zero(gradients_->data(), bytes);
+  for (Parameter& p : all_) {
+    p.tensor = Tensor::window(p.shape, values_, gradients_, static_cast<std::size_t>(p.begin));
+  }
+  initialise(seed);
+  bound_ = true;
+  construct(ParameterScope(this, ""));
+}
+
+Tensor Parameters::take(const std::string& name, const Shape& shape, Init init) {
+  if (bound_) {
+    const Parameter& p = all_[next_++];
+    check(p.name == name && p.shape == shape, "parameters: {} was {} when measured", name, p.name);
+    return p.tensor;
+  }
+  check(!find(name), "parameters: {} exists already", name);
+  all_.push_back({name, shape, init, elements_, {}});
+  elements_ += (shape.elements() + kAlignment - 1) / kAlignment * kAlignment;
+  return {};
+}
+
+const Parameter* Parameters::find(const std::string& name) const {
+  const auto found = std::find_if(all_.begin(), all_.end(), [&](const Parameter& p) { return p.name == name; });
+  return found == all_.end() ? nullptr : &*found;
+}
+
+void Parameters::freeze(bool frozen) const {
+  for (const Parameter& p : all_) p.tensor.set_wants_gradient(!frozen);
+}
+
+void Parameters::clear_gradients() const {
+  backend_.kernels().memory.zero(gradients_->data(), static_cast<std::size_t>(elements_) * sizeof(float));
+}
+
+void Parameters::initialise(std::uint64_t seed) const {
+  for (const Parameter& p : all_) p.tensor.assign(initial_values(p, seed));
+}
+
+}  // namespace stp

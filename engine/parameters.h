@@ -1,0 +1,84 @@
+// The parameters of one network: one allocation for the values, one for the gradients, a name for each window.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace stp {
+
+// How a parameter starts.
+struct Init {
+  enum class Kind { zeros, ones, normal, uniform } kind = Kind::zeros;
+  double scale = 0;  // normal: standard deviation, cut at two of them; uniform: half width
+
+  static Init zeros() { return {}; }
+  static Init ones() { return {Kind::ones, 0}; }
+  static Init normal(double deviation) { return {Kind::normal, deviation}; }
+  static Init uniform(double half_width) { return {Kind::uniform, half_width}; }
+};
+
+struct Parameter {
+  std::string name;  // of the released model's state dict, e.g. blocks.0.attn.qkv.weight
+  Shape shape;
+  Init init;
+  std::int64_t begin = 0;  // first element in the allocation
+  Tensor tensor;
+};
+
+class Parameters;
+
+// A place in the tree of names, from which layers take their tensors.
+class ParameterScope {
+ public:
+  ParameterScope operator/(const std::string& name) const { return {parameters_, prefix_ + name + "."}; }
+  ParameterScope operator/(std::int64_t index) const { return *this / std::to_string(index); }
+  // The tensor called `name` here. Empty while the network is being measured.
+  Tensor take(const std::string& name, const Shape& shape, Init init) const;
+
+ private:
+  friend class Parameters;
+  ParameterScope(Parameters* parameters, std::string prefix)
+      : parameters_(parameters), prefix_(std::move(prefix)) {}
+  Parameters* parameters_;
+  std::string prefix_;
+};
+
+// Built by running `construct` twice: once to learn names and shapes, once, after the allocation, to bind the
+// tensors. So a network names each parameter in one place.
+class Parameters {
+ public:
+  Parameters(const Backend& backend, std::uint64_t seed, const std::function<void(ParameterScope)>& construct);
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
+
+  const std::vector<Parameter>& all() const { return all_; }
+  const Parameter* find(const std::string& name) const;  // null if there is none
+  std::int64_t elements() const { return elements_; }
+  const Backend& backend() const { return backend_; }
+
+  float* values() const { return static_cast<float*>(values_->data()); }
+  float* gradients() const { return static_cast<float*>(gradients_->data()); }
+
+  // A frozen network passes gradients on to its inputs and computes none for its parameters.
+  void freeze(bool frozen) const;
+  void clear_gradients() const;
+  // Starts again from `seed`: what an attacker's restart does.
+  void initialise(std::uint64_t seed) const;
+
+ private:
+  friend class ParameterScope;
+  Tensor take(const std::string& name, const Shape& shape, Init init);
+
+  Backend backend_;
+  std::vector<Parameter> all_;
+  std::int64_t elements_ = 0;
+  bool bound_ = false;
+  std::size_t next_ = 0;  // of all_, while binding
+  std::shared_ptr<Buffer> values_, gradients_;
+};
+
+}  // namespace stp

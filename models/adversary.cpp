@@ -1,0 +1,217 @@
+#include "models/adversary.h"
+
+#include <cmath>
+#include <numeric>
+
+namespace stp {
+
+namespace {
+
+// Freezes parameters for the time of its life: gradients pass through a frozen network to its input.
+class Frozen {
+ public:
+  explicit Frozen(const Parameters& parameters) : parameters_(parameters) { parameters_.freeze(true); }
+  ~Frozen() { parameters_.freeze(false); }
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+
+ private:
+  const Parameters& parameters_;
+};
+
+float as_weight(double weight) { return static_cast<float>(weight); }
+
+Tensor logits_of(const Recogniser& recogniser, Tape* tape, const RecogniserView& view, const DropPathDraw& drop,
+                 bool gathered) {
+  if (gathered) return recogniser.gathered(tape, view.input, compact(view.keep), drop);
+  return recogniser.masked(tape, view.input, view.keep, drop);
+}
+
+// What the anonymiser minimises of the privacy recogniser's logits, and its sign beside lambda_P.
+Tape::Term privacy_term(Tape* tape, const Tensor& logits, const Tensor& attributes, PrivacyTerm kind) {
+  if (kind == PrivacyTerm::confusion) {
+    const Tensor half = Tensor::filled(logits.backend(), logits.shape(), 0.5f);
+    return {binary_cross_entropy(tape, logits, half), 1};
+  }
+  const float limit = kind == PrivacyTerm::bounded ? std::log(2.0f) : std::numeric_limits<float>::infinity();
+  return {binary_cross_entropy(tape, logits, attributes, limit), -1};
+}
+
+std::vector<double> shares(const StprivacyPass& pass) {
+  std::vector<double> kept;
+  for (const Tensor& decision : pass.decisions) {
+    const std::vector<float> values = decision.values();
+    kept.push_back(std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size()));
+  }
+  return kept;
+}
+
+// A copy of the view whose gradients are its own, for passes that reach both sides with different signs.
+RecogniserView apart(const RecogniserView& view) {
+  RecogniserView copy = view.detach();
+  if (copy.input.pixel_tubelets) copy.input.pixel_tubelets.set_wants_gradient(true);
+  copy.keep.set_wants_gradient(true);
+  return copy;
+}
+
+// to.grad += factor from.grad
+void pass_gradient(const Tensor& from, const Tensor& to, double factor) {
+  if (!from || !from.has_gradient()) return;
+  const Tensor scale = Tensor::filled(from.backend(), {1}, as_weight(factor));
+  if (const Grad grad = to.grad()) {
+    const ScaleClips args = {
+        .x = from.gradient(), .factor = scale.f32(), .out = grad, .B = 1, .n = from.elements()};
+    from.backend().run(&KernelTable::scale_clips, args);
+  }
+}
+
+}  // namespace
+
+RecogniserView RecogniserView::detach() const {
+  RecogniserView view = *this;
+  view.input.pixel_tubelets = input.pixel_tubelets.detach();
+  view.keep = keep.detach();
+  return view;
+}
+
+RecogniserView view_of(const StprivacyPass& pass, const ClipInput& input) {
+  if (!pass.pixels) return {input, pass.keep};
+  return {{.frames = nullptr, .clip = {}, .pixel_tubelets = pass.pixels}, pass.keep};
+}
+
+std::vector<Tape::Term> ratio_terms(Tape* tape, const StprivacyPass& pass, const StprivacyOptions& options,
+                                    RatioScope scope, double weight) {
+  std::vector<Tape::Term> terms;
+  for (std::size_t m = 0; m < pass.decisions.size(); ++m) {
+    const Tensor& decision = pass.decisions[m];
+    const std::int64_t segments = decision.size(0) * (scope == RatioScope::slot ? options.vit.slots() : 1);
+    const double share = weight / static_cast<double>(pass.decisions.size());
+    terms.push_back(
+        {ratio_loss(tape, decision, segments, static_cast<float>(options.keep[m])), as_weight(share)});
+  }
+  return terms;
+}
+
+double total(const std::vector<Tape::Term>& terms) {
+  double sum = 0;
+  for (const Tape::Term& term : terms) sum += static_cast<double>(term.weight) * term.loss.item();
+  return sum;
+}
+
+InitHead::InitHead(const Backend& backend, std::uint64_t seed, std::int64_t E, std::int64_t classes)
+    : parameters_(backend, seed, [&, this](const ParameterScope& scope) {
+        norm_ = LayerNorm(scope / "norm", E);
+        head_ = Linear(scope / "head", E, classes);
+      }) {}
+
+Tensor InitHead::operator()(Tape* tape, const StprivacyPass& pass) const {
+  return head_(tape, norm_(tape, masked_mean(tape, pass.features, pass.keep)));
+}
+
+StepLosses init_gradients(const Stprivacy& anonymiser, const InitHead& head, const LabelledClips& batch,
+                          const std::vector<Tensor>& noise, const DropPathDraw& drop,
+                          const InitOptions& options, double weight) {
+  Tape tape;
+  const StprivacyPass pass = anonymiser.train(&tape, batch.input, noise, drop);
+  const Tensor action = cross_entropy(&tape, head(&tape, pass), batch.labels);
+  std::vector<Tape::Term> terms = ratio_terms(&tape, pass, anonymiser.options(), options.ratio_scope, 1);
+
+  StepLosses losses = {
+      .action = action.item(), .privacy = 0, .ratio = total(terms), .pixels = 0, .keep = shares(pass)};
+  for (Tape::Term& term : terms) term.weight *= as_weight(weight * options.ratio_weight);
+  terms.push_back({action, as_weight(weight)});
+  if (options.pixel_weight > 0 && pass.pixels) {
+    const Tensor target = anonymiser.pixel_targets(batch.input);
+    const Tensor difference = squared_error(&tape, pass.pixels, target);
+    losses.pixels = difference.item();
+    terms.push_back({difference, as_weight(weight * options.pixel_weight)});
+  }
+  tape.backward(terms);
+  return losses;
+}
+
+double action_gradients(const Recogniser& action, const RecogniserView& view, const LabelledClips& batch,
+                        const DropPathDraw& drop, bool gathered, double weight) {
+  Tape tape;
+  const Tensor loss =
+      cross_entropy(&tape, logits_of(action, &tape, view.detach(), drop, gathered), batch.labels);
+  const double value = loss.item();
+  tape.backward({{loss, as_weight(weight)}});
+  return value;
+}
+
+double privacy_gradients(const Recogniser& privacy, const RecogniserView& view, const LabelledClips& batch,
+                         const DropPathDraw& drop, bool gathered, double weight) {
+  Tape tape;
+  const Tensor logits = logits_of(privacy, &tape, view.detach(), drop, gathered);
+  const Tensor loss = binary_cross_entropy(&tape, logits, batch.attributes);
+  const double value = loss.item();
+  tape.backward({{loss, as_weight(weight)}});
+  return value;
+}
+
+AnonymiserStep::AnonymiserStep(const Stprivacy& anonymiser, const LabelledClips& batch,
+                               const std::vector<Tensor>& noise, const DropPathDraw& drop)
+    : anonymiser_(anonymiser), batch_(batch), pass_(anonymiser.train(&tape_, batch.input, noise, drop)) {}
+
+StepLosses AnonymiserStep::finish(const AdversaryOptions& options, double weight) {
+  std::vector<Tape::Term> terms = ratio_terms(&tape_, pass_, anonymiser_.options(), options.ratio_scope, 1);
+  StepLosses losses = {.action = 0, .privacy = 0, .ratio = total(terms), .pixels = 0, .keep = shares(pass_)};
+  for (Tape::Term& term : terms) term.weight *= as_weight(weight * options.ratio_weight);
+  tape_.backward(terms);  // together with what the recognisers' tapes left in pixels and keep
+  return losses;
+}
+
+StepLosses AnonymiserStep::gradients(const Recogniser& action, const Recogniser& privacy,
+                                     const AdversaryOptions& options, double weight) {
+  const Frozen no_action(action.parameters()), no_privacy(privacy.parameters());
+  double action_loss = 0, privacy_loss = 0;
+  {  // one recogniser's activations at a time
+    Tape tape;
+    const Tensor loss = cross_entropy(&tape, logits_of(action, &tape, view(), {}, false), batch_.labels);
+    action_loss = loss.item();
+    tape.backward({{loss, as_weight(weight * options.action_weight)}});
+  }
+  {
+    Tape tape;
+    const Tensor logits = logits_of(privacy, &tape, view(), {}, false);
+    privacy_loss = binary_cross_entropy(nullptr, logits, batch_.attributes).item();
+    Tape::Term term = privacy_term(&tape, logits, batch_.attributes, options.privacy_term);
+    term.weight *= as_weight(weight * options.privacy_weight);
+    tape.backward({term});
+  }
+  StepLosses losses = finish(options, weight);
+  losses.action = action_loss;
+  losses.privacy = privacy_loss;
+  return losses;
+}
+
+StepLosses AnonymiserStep::joint_gradients(const Recogniser& action, const Recogniser& privacy,
+                                           const DropPathDraw& drop, const AdversaryOptions& options,
+                                           double weight) {
+  check(options.privacy_term == PrivacyTerm::negative,
+        "adversary: order simultaneous shares one backward, so the privacy term must be negative; use order "
+        "sequential");
+  const auto one = [&](const Recogniser& recogniser, double factor, const auto& loss_of) {
+    const RecogniserView whole = view(), own = apart(whole);
+    Tape tape;
+    const Tensor loss = loss_of(&tape, logits_of(recogniser, &tape, own, drop, false));
+    const double value = loss.item();
+    tape.backward({{loss, as_weight(weight)}});
+    pass_gradient(own.input.pixel_tubelets, whole.input.pixel_tubelets, factor);
+    pass_gradient(own.keep, whole.keep, factor);
+    return value;
+  };
+  const double action_loss = one(action, options.action_weight, [&](Tape* tape, const Tensor& logits) {
+    return cross_entropy(tape, logits, batch_.labels);
+  });
+  const double privacy_loss = one(privacy, -options.privacy_weight, [&](Tape* tape, const Tensor& logits) {
+    return binary_cross_entropy(tape, logits, batch_.attributes);
+  });
+  StepLosses losses = finish(options, weight);
+  losses.action = action_loss;
+  losses.privacy = privacy_loss;
+  return losses;
+}
+
+}  // namespace stp

@@ -1,0 +1,115 @@
+// One training step of each phase: the losses of the paper (equations 7, 12, 13) and which network's parameters
+// they reach. Every function here contributes gradients and reports losses; stepping the optimizers is the
+// caller's.
+#pragma once
+
+#include "models/stprivacy.h"
+
+namespace stp {
+
+// A batch as the networks take it. The input's frames or clip live as long as the batch is used.
+struct LabelledClips {
+  ClipInput input;
+  Indices labels;     // (B) action classes
+  Tensor attributes;  // (B, A) zeros and ones
+};
+
+// What a recogniser is shown: a clip and which of its tubelets count.
+struct RecogniserView {
+  ClipInput input;
+  Tensor keep;  // (B, N)
+  RecogniserView detach() const;
+};
+
+// The view of a training pass: the redrawn pixels, or the input itself with sparsification only.
+RecogniserView view_of(const StprivacyPass& pass, const ClipInput& input);
+
+enum class RatioScope {
+  slot,
+  clip
+};  // equation 7 holds the ratio in each time slot; the clip as a whole was unstable
+// Equation 7: the mean over scorers of the squared excess over the ratio of each slot.
+std::vector<Tape::Term> ratio_terms(Tape* tape, const StprivacyPass& pass, const StprivacyOptions& options,
+                                    RatioScope scope, double weight);
+double total(const std::vector<Tape::Term>& terms);
+
+// What the anonymiser wants of the privacy recogniser.
+enum class PrivacyTerm {
+  negative,  // equation 13: its loss as large as can be; unbounded
+  bounded,   // as large as guessing, ln 2 per attribute, and no further: beyond, a fresh attacker reads the
+             // inverse
+  confusion  // its outputs at one half
+};
+
+struct AdversaryOptions {
+  double action_weight = 0.5, privacy_weight = 0.5, ratio_weight = 1;  // lambda_A, lambda_P, weight of L_Spars
+  RatioScope ratio_scope = RatioScope::slot;
+  PrivacyTerm privacy_term = PrivacyTerm::negative;
+  bool gathered_update =
+      true;  // recognisers learn on the kept tokens only: the same but for the softmax smoothing
+};
+
+// Phase 1 (equation 12): the anonymiser classifies the action itself, by a head of its own on the mean of its
+// kept features: LayerNorm, linear. Not part of the released state dict, and gone after the phase.
+class InitHead {
+ public:
+  InitHead(const Backend& backend, std::uint64_t seed, std::int64_t E, std::int64_t classes);
+  Tensor operator()(Tape* tape, const StprivacyPass& pass) const;  // logits (B, classes)
+  const Parameters& parameters() const { return parameters_; }
+
+ private:
+  LayerNorm norm_;
+  Linear head_;
+  Parameters parameters_;  // last: its construction binds the layers above
+};
+
+struct StepLosses {
+  double action = 0, privacy = 0, ratio = 0, pixels = 0;
+  std::vector<double> keep;  // share of tokens kept after each scorer
+};
+
+struct InitOptions {
+  double ratio_weight = 1;
+  RatioScope ratio_scope = RatioScope::slot;
+  double pixel_weight = 0;  // of the mean squared difference between the redrawn pixels and the input: an extra
+                            // start for the pixel head, which equation 12 leaves untrained
+};
+
+// Gradients of weight (L_Action + L_Spars) for the anonymiser and its phase-1 head.
+StepLosses init_gradients(const Stprivacy& anonymiser, const InitHead& head, const LabelledClips& batch,
+                          const std::vector<Tensor>& noise, const DropPathDraw& drop,
+                          const InitOptions& options, double weight);
+
+// Gradients of weight x its own loss for one recogniser; nothing flows into the view. Returns the loss.
+double action_gradients(const Recogniser& action, const RecogniserView& view, const LabelledClips& batch,
+                        const DropPathDraw& drop, bool gathered, double weight);
+double privacy_gradients(const Recogniser& privacy, const RecogniserView& view, const LabelledClips& batch,
+                         const DropPathDraw& drop, bool gathered, double weight);
+
+// The anonymiser's pass, kept until its gradients are wanted: the recognisers may learn in between.
+class AnonymiserStep {
+ public:
+  AnonymiserStep(const Stprivacy& anonymiser, const LabelledClips& batch, const std::vector<Tensor>& noise,
+                 const DropPathDraw& drop);
+  const StprivacyPass& pass() const { return pass_; }
+  RecogniserView view() const { return view_of(pass_, batch_.input); }
+
+  // Gradients of weight (L_Spars + lambda_A L_Action -+ lambda_P L_Privacy) for the anonymiser, through
+  // recognisers that stay as they are (equation 13). Consumes the pass's tape.
+  StepLosses gradients(const Recogniser& action, const Recogniser& privacy, const AdversaryOptions& options,
+                       double weight);
+  // One forward and one backward for all three: each recogniser gets the gradient of its own loss, the
+  // anonymiser the same gradients with its own signs and weights. The privacy term is the plain negative.
+  StepLosses joint_gradients(const Recogniser& action, const Recogniser& privacy, const DropPathDraw& drop,
+                             const AdversaryOptions& options, double weight);
+
+ private:
+  StepLosses finish(const AdversaryOptions& options, double weight);
+
+  const Stprivacy& anonymiser_;
+  const LabelledClips& batch_;
+  Tape tape_;
+  StprivacyPass pass_;
+};
+
+}  // namespace stp

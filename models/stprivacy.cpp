@@ -1,0 +1,165 @@
+#include "models/stprivacy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace stp {
+
+namespace {
+
+// k = floor(tokens x ratio), the product in double as in the released code.
+std::int64_t kept_of(std::int64_t tokens, double ratio) {
+  return static_cast<std::int64_t>(static_cast<double>(tokens) * ratio);
+}
+
+Indices every_row(const Backend& backend, std::int64_t count) {
+  std::vector<int> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), 0);
+  return Indices::from(backend, {count}, rows);
+}
+
+// The tokens that are left while they are gathered step by step.
+struct Left {
+  std::int64_t B, S, N;  // clips, time slots, tokens of a whole clip
+  Indices rows;          // positions among all B N, (B count); empty: all
+  std::int64_t count;    // of a clip
+
+  // Positions `chosen` among the tokens left become what is left.
+  Left choose(const Indices& chosen) const {
+    const std::vector<int> picks = chosen.values(), before = rows ? rows.values() : std::vector<int>();
+    std::vector<int> after(picks.size());
+    for (std::size_t i = 0; i < picks.size(); ++i) {
+      after[i] = before.empty() ? picks[i] : before[static_cast<std::size_t>(picks[i])];
+    }
+    const auto size = static_cast<std::int64_t>(after.size());
+    return {B, S, N, Indices::from(chosen.backend(), {size}, after), size / B};
+  }
+
+  // The time slot of each token left, where slots hold different numbers.
+  Indices slots() const {
+    std::vector<int> of = rows.values();
+    for (int& row : of) row = static_cast<int>(row % N / (N / S));
+    return Indices::from(rows.backend(), {B, count}, of);
+  }
+};
+
+}  // namespace
+
+std::vector<double> cumulative_keep(double alpha, std::size_t scorers) {
+  std::vector<double> keep;
+  for (std::size_t m = 1; m <= scorers; ++m) keep.push_back(std::pow(alpha, static_cast<double>(m)));
+  return keep;
+}
+
+void StprivacyOptions::validate() const {
+  vit.validate();
+  check(keep.size() == score_before.size(), "anonymiser: {} keep ratios for {} scorers", keep.size(),
+        score_before.size());
+  for (std::size_t m = 0; m < keep.size(); ++m) {
+    check(keep[m] > 0 && keep[m] <= (m == 0 ? 1.0 : keep[m - 1]),
+          "anonymiser: keep ratio {} is {}; ratios lie in (0, 1] and do not rise", m, keep[m]);
+    check(score_before[m] >= 0 && score_before[m] < vit.depth &&
+              (m == 0 || score_before[m] > score_before[m - 1]),
+          "anonymiser: scorer {} before block {}; blocks are 0 to {} and rise", m, score_before[m],
+          vit.depth - 1);
+  }
+  check(temperature > 0, "anonymiser: temperature {} is not positive", temperature);
+}
+
+Stprivacy::Stprivacy(const Backend& backend, std::uint64_t seed, const StprivacyOptions& options)
+    : options_(options), parameters_(backend, seed, [this](const ParameterScope& scope) {
+        options_.validate();
+        trunk_ = Trunk(scope, options_.vit);
+        scorers_.clear();
+        for (std::size_t m = 0; sparsifies() && m < options_.score_before.size(); ++m) {
+          scorers_.emplace_back(scope / "score_predictor" / static_cast<std::int64_t>(m), options_.vit.E,
+                                options_.scorer);
+        }
+        if (!redraws()) return;
+        norm_recon_ = LayerNorm(scope / "norm_recon", options_.vit.E);
+        head_recon_ = Linear(scope / "head_recon", options_.vit.E, options_.vit.values());
+      }) {}
+
+std::optional<std::size_t> Stprivacy::scorer_before(std::size_t block) const {
+  for (std::size_t m = 0; m < scorers_.size(); ++m) {
+    if (options_.score_before[m] == static_cast<std::int64_t>(block)) return m;
+  }
+  return std::nullopt;
+}
+
+Tensor Stprivacy::head(Tape* tape, const Tensor& x, const Observer& observe) const {
+  const Tensor normal = norm_recon_(tape, x);
+  show(observe, "norm_recon", normal);
+  const Tensor raw = head_recon_(tape, normal);
+  show(observe, "tokens_pixels", raw);
+  return options_.pixel_head == PixelHead::bounded ? bound_pixels(tape, raw, options_.pixel_range, true) : raw;
+}
+
+StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::vector<Tensor>& noise,
+                               const DropPathDraw& draw, const Observer& observe) const {
+  const Backend& backend = parameters_.backend();
+  const std::int64_t B = input.batch(), S = options_.vit.slots();
+  check(noise.size() == scorers_.size(), "anonymiser: {} noise tensors for {} scorers", noise.size(),
+        scorers_.size());
+  const DropPath drop(backend, options_.vit, B, {}, draw);
+
+  StprivacyPass pass;
+  pass.keep = Tensor::filled(backend, {B, options_.vit.tokens()}, 1.0f);
+  Tensor x = trunk_.embed(tape, trunk_.tubelets(tape, input), observe);
+  for (std::size_t i = 0; i < trunk_.blocks.size(); ++i) {
+    if (const auto m = scorer_before(i)) {
+      const Tensor logprob = scorers_[*m](tape, x, pass.keep, S);
+      show(observe, numbered("logprob.", *m), logprob);
+      const Tensor evidence = options_.decide_on_probability ? exponential(tape, logprob) : logprob;
+      pass.keep = decide(tape, evidence, noise[*m], pass.keep, static_cast<float>(options_.temperature));
+      pass.decisions.push_back(pass.keep);
+    }
+    x = trunk_.blocks[i](tape, x, {pass.keep, {}}, drop(i));
+    show(observe, numbered("block.", i), x);
+  }
+  pass.features = x;
+  if (redraws()) pass.pixels = head(tape, x, observe);
+  return pass;
+}
+
+Anonymised Stprivacy::anonymise(const ClipInput& input, const std::vector<double>& keep,
+                                const Observer& observe) const {
+  const std::vector<double>& ratios = keep.empty() ? options_.keep : keep;
+  check(ratios.size() == options_.keep.size(), "anonymiser: {} keep ratios for {} scorers", ratios.size(),
+        options_.keep.size());
+  const Backend& backend = parameters_.backend();
+  const std::int64_t B = input.batch(), S = options_.vit.slots(), N = options_.vit.tokens();
+  const bool by_slot = options_.selection == Selection::slot;
+
+  Anonymised result;
+  Left left = {B, S, N, {}, N};
+  Tensor x = trunk_.embed(nullptr, trunk_.tubelets(nullptr, input), observe);
+  for (std::size_t i = 0; i < trunk_.blocks.size(); ++i) {
+    if (const auto m = scorer_before(i)) {
+      const Indices slot_of = !by_slot && left.rows ? left.slots() : Indices();
+      const Tensor logprob = scorers_[*m](nullptr, x, {}, S, slot_of);
+      show(observe, numbered("logprob.", *m), logprob);
+      result.scores.push_back(logprob);
+      const std::int64_t segments = by_slot ? B * S : B, whole = by_slot ? N / S : N;
+      const std::int64_t K = std::min(kept_of(whole, ratios[*m]), left.count * B / segments);
+      check(K > 0, "anonymiser: a keep ratio of {} leaves none of {} tokens", ratios[*m], whole);
+      const Indices chosen = top_k(logprob.reshape({B * left.count, 2}), segments, K, false);
+      left = left.choose(chosen);
+      x = gather(nullptr, x, chosen.reshape({B * left.count})).reshape({B, left.count, x.size(2)});
+    }
+    x = trunk_.blocks[i](nullptr, x, {}, {});
+    show(observe, numbered("block.", i), x);
+  }
+  if (!left.rows) left.rows = every_row(backend, B * N);
+  result.kept = equal_parts(left.rows, B);
+  result.keep =
+      scatter(nullptr, Tensor::filled(backend, {B * left.count, 1}, 1.0f), left.rows, B * N).reshape({B, N});
+  if (redraws()) {
+    const Tensor pixels = head(nullptr, x, observe).reshape({B * left.count, options_.vit.values()});
+    result.pixels = scatter(nullptr, pixels, left.rows, B * N).reshape({B, N, options_.vit.values()});
+  }
+  return result;
+}
+
+}  // namespace stp

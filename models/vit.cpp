@@ -1,0 +1,87 @@
+#include "models/vit.h"
+
+#include "engine/rng.h"
+
+namespace stp {
+
+void VitOptions::validate() const {
+  check(T > 0 && Y > 0 && X > 0 && t > 0 && y > 0 && x > 0,
+        "model: clip {} x {} x {} and tubelet {} x {} x {} must be positive", T, Y, X, t, y, x);
+  check(T % t == 0 && Y % y == 0 && X % x == 0,
+        "model: a clip of {} x {} x {} is not divisible by the tubelet {} x {} x {}; choose a size of whole "
+        "tubelets",
+        T, Y, X, t, y, x);
+  check(E > 0 && heads > 0 && E % heads == 0, "model: width {} is not divisible by {} heads", E, heads);
+  check(depth > 0 && mlp_ratio > 0, "model: depth {} and mlp ratio {} must be positive", depth, mlp_ratio);
+  check(drop_path >= 0 && drop_path < 1, "model: drop path {} is not in [0, 1)", drop_path);
+}
+
+TubeletGeometry VitOptions::geometry(std::int64_t B, TubeletLayout layout) const {
+  return {static_cast<int>(B), 3, T, Y, X, t, y, x, layout};
+}
+
+std::int64_t ClipInput::batch() const {
+  if (frames) return frames->pixels.shape()[0];
+  return (clip ? clip : pixel_tubelets).size(0);
+}
+
+Trunk::Trunk(const ParameterScope& scope, const VitOptions& vit) : options(vit) {
+  vit.validate();
+  const ParameterScope proj = scope / "patch_embed" / "proj";
+  patch_embed.weight = proj.take("weight", {vit.E, 3, vit.t, vit.y, vit.x}, Init::normal(0.02));
+  if (patch_embed.weight) patch_embed.weight = patch_embed.weight.reshape({vit.E, vit.values()});
+  patch_embed.bias = proj.take("bias", {vit.E}, Init::zeros());
+  pos_embed = scope.take("pos_embed", {1, vit.tokens(), vit.E}, Init::normal(0.02));
+  for (std::int64_t i = 0; i < vit.depth; ++i) {
+    blocks.emplace_back(scope / "blocks" / i, vit.E, vit.heads, vit.mlp_ratio * vit.E, vit.attention);
+  }
+}
+
+Tensor Trunk::tubelets(Tape* tape, const ClipInput& input, TubeletLayout layout) const {
+  const std::int64_t B = input.batch();
+  const TubeletGeometry wanted = options.geometry(B, layout);
+  if (input.frames) return frames_to_tubelets(*input.frames, wanted);
+  if (input.clip) return clip_to_tubelets(tape, input.clip, wanted);
+  if (layout == TubeletLayout::channels_last) return input.pixel_tubelets;
+  const TubeletGeometry given = options.geometry(B, TubeletLayout::channels_last);
+  return clip_to_tubelets(tape, tubelets_to_clip(tape, input.pixel_tubelets, given), wanted);
+}
+
+Tensor Trunk::embed(Tape* tape, const Tensor& tubelets, const Observer& observe) const {
+  const Tensor embedded = patch_embed(tape, tubelets);
+  show(observe, "patch_embed", embedded);
+  const Tensor placed = add_row(tape, embedded, pos_embed);
+  show(observe, "embed", placed);
+  return placed;
+}
+
+Tensor Trunk::embed_rows(Tape* tape, const Tensor& tubelets, const Indices& rows) const {
+  return patch_embed(tape, gather(tape, tubelets, rows),
+                     gather_shared(tape, pos_embed, rows, tubelets.size(0)));
+}
+
+DropPath::DropPath(const Backend& backend, const VitOptions& options, std::int64_t B, const Packing& packing,
+                   const DropPathDraw& draw)
+    : backend_(backend), options_(options), draw_(draw), rows_(static_cast<std::size_t>(B), 1) {
+  if (!packing || !draw.active || options.drop_path == 0) return;
+  const std::vector<int> offsets = packing.offsets.values();
+  for (std::size_t b = 0; b < rows_.size(); ++b) rows_[b] = offsets[b + 1] - offsets[b];
+}
+
+BranchFactors DropPath::operator()(std::size_t block) const {
+  if (!draw_.active || options_.drop_path == 0 || options_.depth < 2 || block == 0) return {};
+  const double rate = options_.drop_path * static_cast<double>(block) / static_cast<double>(options_.depth - 1);
+  return {factors(block, 0, rate), factors(block, 1, rate)};
+}
+
+Tensor DropPath::factors(std::size_t block, std::uint64_t branch, double rate) const {
+  Random random(draw_.seed, stream_id("drop path", {draw_.stream, block, branch}));
+  std::vector<float> values;
+  for (int rows : rows_) {
+    const float factor = random.chance(rate) ? 0.0f : static_cast<float>(1 / (1 - rate));
+    values.insert(values.end(), static_cast<std::size_t>(rows), factor);
+  }
+  return Tensor::from(backend_, {static_cast<std::int64_t>(values.size())}, values);
+}
+
+}  // namespace stp

@@ -1,0 +1,89 @@
+// The vision transformer under every network here: tubelet embedding, position embedding, blocks. No class
+// token.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "models/layers.h"
+
+namespace stp {
+
+struct VitOptions {
+  int T = 16, Y = 112, X = 112;  // frames, rows, columns of a clip
+  int t = 2, y = 16, x = 16;     // of a tubelet
+  std::int64_t E = 384, heads = 6, depth = 12, mlp_ratio = 4;
+  double drop_path = 0;  // rate of the last block, rising linearly from 0 at the first
+  AttentionOptions attention;
+
+  // Throws Error (usage) unless sizes are positive, the clip is whole tubelets and E is whole heads.
+  void validate() const;
+  TubeletGeometry geometry(std::int64_t B, TubeletLayout layout) const;
+  std::int64_t slots() const { return T / t; }
+  std::int64_t tokens_of_slot() const { return static_cast<std::int64_t>(Y / y) * (X / x); }
+  std::int64_t tokens() const { return slots() * tokens_of_slot(); }
+  std::int64_t values() const { return 3LL * t * y * x; }  // of one tubelet
+};
+
+// What a network looks at: frames as decoded, a clip of normalised values (B, 3, T, Y, X), or the pixel head's
+// tubelets (B, N, values), channels last. Exactly one is given.
+struct ClipInput {
+  const FrameBatch* frames = nullptr;
+  Tensor clip;
+  Tensor pixel_tubelets;
+
+  std::int64_t batch() const;
+};
+
+// Called with the name and value of intermediate results ("block.0"); tests and pictures look through it.
+using Observer = std::function<void(const std::string& name, const Tensor& value)>;
+
+inline void show(const Observer& observe, const std::string& name, const Tensor& value) {
+  if (observe) observe(name, value);
+}
+inline std::string numbered(const char* name, std::size_t index) { return name + std::to_string(index); }
+
+struct Trunk {
+  VitOptions options;
+  Linear patch_embed;  // weight (E, values) of the 3-D convolution patch_embed.proj
+  Tensor pos_embed;    // (1, N, E)
+  std::vector<Block> blocks;
+
+  Trunk() = default;
+  Trunk(const ParameterScope& scope, const VitOptions& vit);
+
+  // Tubelets of the input, (B, N, values), as the patch embedding (channels first) or the pixel head lays them
+  // out.
+  Tensor tubelets(Tape* tape, const ClipInput& input,
+                  TubeletLayout layout = TubeletLayout::channels_first) const;
+  // Tubelet embedding plus position: (B, N, E).
+  Tensor embed(Tape* tape, const Tensor& tubelets, const Observer& observe = {}) const;
+  // The same for the tokens at `rows` of all B N: tubelets (B, N, values) -> (count, E).
+  Tensor embed_rows(Tape* tape, const Tensor& tubelets, const Indices& rows) const;
+};
+
+// Where drop path draws its factors; a default one draws none.
+struct DropPathDraw {
+  bool active = false;
+  std::uint64_t seed = 0, stream = 0;
+};
+
+// Drop path of one pass over B clips: the factors of each block, or none without a rate. Packed clips get
+// theirs repeated for each token.
+class DropPath {
+ public:
+  DropPath(const Backend& backend, const VitOptions& options, std::int64_t B, const Packing& packing,
+           const DropPathDraw& draw);
+  BranchFactors operator()(std::size_t block) const;
+
+ private:
+  Tensor factors(std::size_t block, std::uint64_t branch, double rate) const;
+
+  Backend backend_;
+  VitOptions options_;
+  DropPathDraw draw_;
+  std::vector<int> rows_;  // of each clip: tokens if packed, else 1
+};
+
+}  // namespace stp
