@@ -51,9 +51,11 @@ int matrix_of(const AVFrame& picture, const std::string& name) {
     case AVCOL_SPC_BT470BG:
     case AVCOL_SPC_SMPTE170M:
       return SWS_CS_ITU601;
-    default:
+    default: {
+      const char* known = av_color_space_name(picture.colorspace);
       refuse("{}: colour matrix {} has no conversion to RGB here; convert the file to bt709", name,
-             av_color_space_name(picture.colorspace));
+             known == nullptr ? fmt::to_string(static_cast<int>(picture.colorspace)) : known);
+    }
   }
 }
 

@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "data/picture.h"
 #include "data/video.h"
+#include "data/video_clock.h"
 #include "data/video_input.h"
 #include "engine/check.h"
 
@@ -15,41 +17,6 @@ namespace {
 // Decoders may fail again and again while they are emptied at the end; after this many failures in a row they
 // are done.
 constexpr int kFailuresInARow = 64;
-// Beyond this a time cannot be meant, and sums could overflow.
-constexpr std::int64_t kFarTime = std::int64_t{1} << 60;
-
-// Strictly increasing times from whatever the file says; the rule is in video.h.
-class Clock {
- public:
-  Clock(Rational time_base, Rational frame_rate) {
-    const double second = time_base.value() > 0 ? 1.0 / time_base.value() : 1.0;
-    second_ = static_cast<std::int64_t>(std::clamp(second, 1.0, 1e15));
-    const double step = frame_rate.num > 0 ? second / frame_rate.value() : 1.0;
-    step_ = static_cast<std::int64_t>(std::clamp(step + 0.5, 1.0, 1e15));
-  }
-
-  std::int64_t repaired() const { return repaired_; }
-
-  std::int64_t next(std::int64_t said) {
-    const bool missing = said == AV_NOPTS_VALUE || said > kFarTime || said < -kFarTime;
-    const std::int64_t step_on = first_ ? 0 : last_ + step_;
-    std::int64_t time = missing ? step_on : said + shift_;
-    const bool backward = first_ ? time < 0 : time <= last_;
-    if (backward && (first_ || last_ - time >= second_)) {
-      shift_ += step_on - time;
-      time = step_on;
-    } else if (backward) {
-      time = last_ + 1;
-    }
-    if (missing || backward) ++repaired_;
-    first_ = false;
-    return last_ = time;
-  }
-
- private:
-  std::int64_t step_ = 1, second_ = 1, last_ = 0, shift_ = 0, repaired_ = 0;
-  bool first_ = true;
-};
 
 std::string shape(int width, int height, int format) {
   const char* name = av_get_pix_fmt_name(static_cast<AVPixelFormat>(format));
@@ -84,7 +51,7 @@ struct VideoReader::Impl {
   VideoLimits limits;
   VideoInput input;
   VideoInfo info;
-  Clock clock;
+  VideoClock clock;
   Libav<AVCodecContext> decoder;
   Libav<AVPacket> packet{av_packet_alloc()};
   Libav<AVFrame> picture{av_frame_alloc()};
@@ -132,6 +99,8 @@ void VideoReader::Impl::accept_first() {
   first_width = picture->width;
   first_height = picture->height;
   first_format = picture->format;
+  if (av_pix_fmt_desc_get(static_cast<AVPixelFormat>(first_format)) == nullptr)
+    refuse("{}: its pixel format {} is unknown; convert the file", input.name(), first_format);
   if (std::int64_t{first_width} * first_height > limits.frame_pixels)
     refuse("{}: {}x{} pixels a frame, the limit is {} pixels; scale the video down", input.name(), first_width,
            first_height, limits.frame_pixels);
@@ -219,10 +188,10 @@ bool VideoReader::Impl::advance() {
 }
 
 std::int64_t VideoReader::Impl::time() {
-  const std::int64_t time = clock.next(picture->best_effort_timestamp);
-  if (time > 2 * kFarTime)
-    refuse("{}: its times run out of range at frame {}; convert the file", input.name(), frames);
-  return time;
+  const std::int64_t said = picture->best_effort_timestamp;
+  const auto time = clock.next(said == AV_NOPTS_VALUE ? std::nullopt : std::optional(said));
+  if (!time) refuse("{}: its times run out of range at frame {}; convert the file", input.name(), frames);
+  return *time;
 }
 
 VideoReader::VideoReader(const std::filesystem::path& path, const VideoLimits& limits)

@@ -193,6 +193,13 @@ ssize_t pread(int file, void* bytes, size_t count, off_t offset) {
       raw(SYS_pread64, file, address(bytes), static_cast<long>(fate == Fate::one_byte ? 1 : count), offset));
 }
 
+ssize_t pwrite(int file, const void* bytes, size_t count, off_t offset) {
+  const Fate fate = fate_of("pwrite");
+  if (fate == Fate::fail) return -1;
+  return done(
+      raw(SYS_pwrite64, file, address(bytes), static_cast<long>(fate == Fate::one_byte ? 1 : count), offset));
+}
+
 int fsync(int file) {
   if (fate_of("fsync") == Fate::fail) return -1;
   const int result = static_cast<int>(raw(SYS_fsync, file));

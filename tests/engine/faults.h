@@ -12,7 +12,7 @@ namespace stp::faults {
 
 enum class Action {
   error,       // the call fails with Plan::error
-  short_count  // write and pread move one byte only
+  short_count  // write, pwrite and pread move one byte only
 };
 
 // Which call is spoilt: the `nth` (from 1) of those named `call`, or of all watched calls if it is empty; with
