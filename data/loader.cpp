@@ -51,6 +51,7 @@ void check_options(const LoaderOptions& o) {
 
 std::vector<std::filesystem::path> paths_of(const std::vector<Item>& items) {
   std::vector<std::filesystem::path> paths;
+  paths.reserve(items.size());
   for (const Item& item : items) paths.push_back(item.path);
   return paths;
 }
@@ -127,6 +128,7 @@ class ClipMaker {
       for (int t = 0; t < options_.T; ++t) uses[numbers[static_cast<std::size_t>(t)]].emplace_back(&sample, t);
     }
     std::vector<int> numbers;
+    numbers.reserve(uses.size());
     for (const auto& [number, where] : uses) numbers.push_back(number);
     store_.visit(run.item, whole, numbers, [&](int number, const Picture& picture) {
       for (const auto& [sample, t] : uses[number]) cut(picture, *sample, t, batch);

@@ -41,4 +41,12 @@ inline Item telling_clip(const TemporaryFolder& folder, int clip, int frames, in
   return item;
 }
 
+// Clips 0, 1, ... with the given numbers of frames.
+inline std::vector<Item> telling_clips(const TemporaryFolder& folder, const std::vector<int>& frames) {
+  std::vector<Item> items(frames.size());
+  for (std::size_t i = 0; i < items.size(); ++i)
+    items[i] = telling_clip(folder, static_cast<int>(i), frames[i]);
+  return items;
+}
+
 }  // namespace stp::test

@@ -20,9 +20,7 @@ using test::TemporaryFolder;
 
 // Seven clips of 5 to 29 frames; clips of 4 frames at rate 3 span 10, so the first two are too short.
 std::vector<Item> seven_clips(const TemporaryFolder& folder) {
-  std::vector<Item> items;
-  for (int i = 0; i < 7; ++i) items.push_back(telling_clip(folder, i, 5 + 4 * i));
-  return items;
+  return test::telling_clips(folder, {5, 9, 13, 17, 21, 25, 29});
 }
 
 LoaderOptions small_options() {

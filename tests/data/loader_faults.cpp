@@ -27,8 +27,7 @@ LoaderOptions small_options() {
 
 TEST_CASE("loader: a clip that cannot be read is an error that names it, in its place, never another clip") {
   const TemporaryFolder folder;
-  std::vector<Item> items;
-  for (int i = 0; i < 8; ++i) items.push_back(telling_clip(folder, i, 6));
+  const std::vector<Item> items = test::telling_clips(folder, std::vector(8, 6));
   const LoaderOptions plain = small_options();
   const auto order = epoch_order(8, plain.seed, 0);
   // Two bad clips in the same batch: the first in the batch's order is named, whichever thread is faster.
@@ -60,8 +59,7 @@ TEST_CASE("loader: a clip that cannot be read is an error that names it, in its 
 
 TEST_CASE("loader: a loader can be dropped and moved in the middle") {
   const TemporaryFolder folder;
-  std::vector<Item> items;
-  for (int i = 0; i < 8; ++i) items.push_back(telling_clip(folder, i, 6));
+  const std::vector<Item> items = test::telling_clips(folder, std::vector(8, 6));
   LoaderOptions options = small_options();
   options.ahead = 64;
   options.threads = 4;
@@ -76,7 +74,7 @@ TEST_CASE("loader: a loader can be dropped and moved in the middle") {
 
 TEST_CASE("loader: options and items that make no batch are refused") {
   const TemporaryFolder folder;
-  const std::vector<Item> items = {telling_clip(folder, 0, 3), telling_clip(folder, 1, 3)};
+  const std::vector<Item> items = test::telling_clips(folder, {3, 3});
   const auto message = [&](const std::vector<Item>& given, const LoaderOptions& options) {
     return folder.error_of([&] { const Loader loader(given, options); });
   };
@@ -119,10 +117,9 @@ TEST_CASE("loader: options and items that make no batch are refused") {
 
 TEST_CASE("loader: footage is kept within its budget, first come first kept") {
   const TemporaryFolder folder;
-  std::vector<std::filesystem::path> paths;
-  for (int i = 0; i < 3; ++i) paths.push_back(telling_clip(folder, i, 10).path);
+  const auto items = test::telling_clips(folder, {10, 10, 10});
   constexpr std::size_t kVideo = 10 * 32 * 24 * 3;
-  FootageStore store(paths, 0, 2 * kVideo + kVideo / 2);
+  FootageStore store({items[0].path, items[1].path, items[2].path}, 0, 2 * kVideo + kVideo / 2);
   for (std::size_t i = 0; i < 3; ++i) {
     const FootageStore::Whole whole = store.whole(i);
     CHECK(whole.frames == 10);

@@ -72,6 +72,7 @@ TEST_CASE("loader: odd files are told apart: decodes, damaged, nothing to decode
   const auto counts = counted_frames("odd");
   if (folder.empty() || counts.empty()) return;
   std::vector<Item> items;
+  items.reserve(counts.size());
   for (const auto& [path, frames] : counts) items.push_back({folder.parent_path() / path, path, 0, {}});
   const CheckReport report = check_items(items, {});
   for (std::size_t i = 0; i < items.size(); ++i) {
