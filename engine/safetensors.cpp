@@ -18,7 +18,7 @@ std::string read_header_text(const InputFile& file) {
   const std::string source = shown(file.path());
   if (file.size() < kLengthBytes)
     refuse("{}: {} bytes are too few for a safetensors file", source, file.size());
-  std::array<std::byte, kLengthBytes> prefix;
+  std::array<std::byte, kLengthBytes> prefix{};
   file.read(0, prefix);
   const auto length = std::bit_cast<std::uint64_t>(prefix);
   if (length > file.size() - kLengthBytes)

@@ -149,10 +149,8 @@ TEST_CASE("checkpoint folder: after a loss of power at any call of a save, one l
 }
 
 // A process that saves without pause and says after each save which step is safe, killed at a random instant.
-TEST_CASE(
-    "checkpoint folder: killed at a random instant, the last step said to be safe or the next one loads") {
+TEST_CASE("checkpoint folder: killed at a random instant, the last safe step or the next one loads") {
   Random random(1, stream_id("kill"));
-  std::int64_t steps = 0;
   for (int round = 0; round < 60; ++round) {
     const TemporaryFolder folder;
     std::array<int, 2> pipes{};
@@ -160,23 +158,22 @@ TEST_CASE(
     const pid_t child = fork();
     if (child == 0) {
       CheckpointFolder checkpoints(folder.path());
-      for (std::int64_t step = 0;; ++step) {
-        save_step(checkpoints, step);
-        if (write(pipes[1], &step, sizeof step) != sizeof step) _exit(1);
+      for (std::int64_t saved = 0;; ++saved) {
+        save_step(checkpoints, saved);
+        if (write(pipes[1], &saved, sizeof saved) != sizeof saved) _exit(1);
       }
     }
     close(pipes[1]);
-    usleep(static_cast<useconds_t>(1000 + random.below(30000)));
+    std::int64_t safe = -1, step = 0;
+    CHECK(read(pipes[0], &safe, sizeof safe) == sizeof safe);  // it works: from here on any instant will do
+    usleep(static_cast<useconds_t>(random.below(30000)));
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
-    std::int64_t safe = -1;
-    for (std::int64_t step = 0; read(pipes[0], &step, sizeof step) == sizeof step;) safe = step;
+    while (read(pipes[0], &step, sizeof step) == sizeof step) safe = step;
     close(pipes[0]);
     const std::int64_t found = found_step(folder.path());
     CHECK((found == safe || found == safe + 1));
-    steps += safe + 1;
   }
-  CHECK(steps > 60);  // the kills came while it worked, not before
 }
 
 }  // namespace

@@ -174,7 +174,7 @@ std::vector<BadFile> bad_files() {
 std::string open_message(const std::string& bytes) {
   const TemporaryFolder folder;
   put(folder / "w.safetensors", bytes);
-  const std::string message = error_of([&] { const SafetensorsFile file(folder / "w.safetensors"); });
+  std::string message = error_of([&] { const SafetensorsFile file(folder / "w.safetensors"); });
   if (!message.empty()) CHECK(message.starts_with((folder / "w.safetensors").string() + ": "));
   return message;
 }
