@@ -20,6 +20,8 @@ namespace {
 
 constexpr int kIoBytes = 1 << 16;
 constexpr std::int64_t kInt = std::numeric_limits<int>::max();
+// Units between two frames that MP4 can state; readers take one more for an error.
+constexpr std::int64_t kGap = kInt - 1;
 // x264's own limit is 16384 a side.
 constexpr int kSide = 16384;
 
@@ -133,6 +135,7 @@ struct VideoWriter::Impl {
 
   void open_muxer();
   void check_code(int code, const char* stage);
+  std::int64_t units_of(std::int64_t time) const;
   std::int64_t nominal_step() const;
   void take_packets();
   void write_packets(bool all);
@@ -189,10 +192,26 @@ void VideoWriter::Impl::open_muxer() {
          stream->time_base.den, container.unit.num, container.unit.den);
 }
 
+// The time of the next frame in the container's unit.
+std::int64_t VideoWriter::Impl::units_of(std::int64_t time) const {
+  const std::size_t frame = times.size();
+  check(time >= 0, "{}: frame {} has the negative time {}; shift all times", name, frame, time);
+  check(time <= std::numeric_limits<std::int64_t>::max() / 4 / container.factor,
+        "{}: frame {} has time {}, which is out of range", name, frame, time);
+  const std::int64_t units = time * container.factor;
+  if (times.empty()) return units;
+  check(units > times.back(), "{}: frame {} has time {}, which is not after the one before", name, frame, time);
+  check(units - times.back() <= kGap,
+        "{}: frame {} comes {} units of 1/{} s after the one before, the limit is {}; use a coarser "
+        "time base",
+        name, frame, units - times.back(), container.unit.den, kGap);
+  return units;
+}
+
 std::int64_t VideoWriter::Impl::nominal_step() const {
   if (spec.frame_rate.num == 0) return times.size() < 2 ? 1 : times.back() - times[times.size() - 2];
   const double step = 1.0 / (spec.frame_rate.value() * container.unit.value());
-  return static_cast<std::int64_t>(std::clamp(step + 0.5, 1.0, static_cast<double>(kInt)));
+  return static_cast<std::int64_t>(std::clamp(step + 0.5, 1.0, static_cast<double>(kGap)));
 }
 
 void VideoWriter::Impl::take_packets() {
@@ -256,30 +275,15 @@ VideoWriter& VideoWriter::operator=(VideoWriter&&) noexcept = default;
 
 void VideoWriter::write(std::span<const std::uint8_t> rgb, std::int64_t time) {
   check(impl_ != nullptr, "video writer: it is finished or has failed; make a new one");
-  Impl& my = *impl_;
-  const std::size_t wanted = std::size_t(my.spec.width) * std::size_t(my.spec.height) * 3;
-  check(rgb.size() == wanted, "{}: the frame has {} bytes, wanted {}", my.name, rgb.size(), wanted);
-  check(time >= 0, "{}: frame {} has the negative time {}; shift all times", my.name, my.times.size(), time);
-  check(time <= std::numeric_limits<std::int64_t>::max() / 4 / my.container.factor,
-        "{}: time {} is out of range", my.name, time);
-  const std::int64_t units = time * my.container.factor;
-  check(my.times.empty() || units > my.times.back(), "{}: frame {} has time {}, not after the one before",
-        my.name, my.times.size(), time);
-  check(my.times.empty() || units - my.times.back() <= kInt,
-        "{}: frame {} comes {} units of 1/{} s after the one before, "
-        "the limit is {}; use a coarser time base",
-        my.name, my.times.size(), units - (my.times.empty() ? 0 : my.times.back()), my.container.unit.den,
-        kInt);
-  try {
-    my.encoder.encode(rgb);
-    my.times.push_back(units);
-    if (my.spec.lossless) my.digests.push_back(digest(std::as_bytes(rgb)));
-    my.take_packets();
-    my.write_packets(false);
-  } catch (...) {
-    impl_.reset();
-    throw;
-  }
+  std::unique_ptr<Impl> my = std::move(impl_);  // gone, with the file, if anything below fails
+  const std::size_t wanted = std::size_t(my->spec.width) * std::size_t(my->spec.height) * 3;
+  check(rgb.size() == wanted, "{}: the frame has {} bytes, wanted {}", my->name, rgb.size(), wanted);
+  my->times.push_back(my->units_of(time));
+  if (my->spec.lossless) my->digests.push_back(digest(std::as_bytes(rgb)));
+  my->encoder.encode(rgb);
+  my->take_packets();
+  my->write_packets(false);
+  impl_ = std::move(my);
 }
 
 void VideoWriter::finish() {
