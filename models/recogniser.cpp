@@ -39,7 +39,7 @@ Tensor Recogniser::masked(Tape* tape, const ClipInput& input, const Tensor& keep
 Tensor Recogniser::gathered(Tape* tape, const ClipInput& input, const Kept& kept, const DropPathDraw& drop,
                             const Observer& observe) const {
   const std::int64_t B = input.batch(), tokens = kept.rows.shape().elements();
-  Tensor x = trunk_.embed_rows(tape, trunk_.tubelets(tape, input), kept.rows);
+  Tensor x = trunk_.embed_rows(tape, input, kept.rows);
   show(observe, "embed", x);
   // Clips of equal length need no packing.
   if (tokens == B * kept.packing.longest) {

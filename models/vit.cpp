@@ -42,9 +42,19 @@ Tensor Trunk::tubelets(Tape* tape, const ClipInput& input, TubeletLayout layout)
   const TubeletGeometry wanted = options.geometry(B, layout);
   if (input.frames) return frames_to_tubelets(*input.frames, wanted);
   if (input.clip) return clip_to_tubelets(tape, input.clip, wanted);
-  if (layout == TubeletLayout::channels_last) return input.pixel_tubelets;
-  const TubeletGeometry given = options.geometry(B, TubeletLayout::channels_last);
-  return clip_to_tubelets(tape, tubelets_to_clip(tape, input.pixel_tubelets, given), wanted);
+  return layout == TubeletLayout::channels_last ? input.pixel_tubelets
+                                                : channels_first(tape, input.pixel_tubelets);
+}
+
+Tensor Trunk::channels_first(Tape* tape, const Tensor& pixel_tubelets) const {
+  // A tubelet by itself is a clip of one tubelet, and such a clip is laid out channels first.
+  const std::int64_t count = pixel_tubelets.shape().rows();
+  TubeletGeometry single = options.geometry(count, TubeletLayout::channels_last);
+  single.T = single.t;
+  single.Y = single.y;
+  single.X = single.x;
+  const Tensor alone = tubelets_to_clip(tape, pixel_tubelets.reshape({count, 1, options.values()}), single);
+  return alone.reshape(pixel_tubelets.shape());
 }
 
 Tensor Trunk::embed(Tape* tape, const Tensor& tubelets, const Observer& observe) const {
@@ -55,9 +65,11 @@ Tensor Trunk::embed(Tape* tape, const Tensor& tubelets, const Observer& observe)
   return placed;
 }
 
-Tensor Trunk::embed_rows(Tape* tape, const Tensor& tubelets, const Indices& rows) const {
-  return patch_embed(tape, gather(tape, tubelets, rows),
-                     gather_shared(tape, pos_embed, rows, tubelets.size(0)));
+Tensor Trunk::embed_rows(Tape* tape, const ClipInput& input, const Indices& rows) const {
+  // Pixel tubelets are gathered before they are laid out anew: most of them may not be kept.
+  const Tensor kept = input.pixel_tubelets ? channels_first(tape, gather(tape, input.pixel_tubelets, rows))
+                                           : gather(tape, tubelets(tape, input), rows);
+  return patch_embed(tape, kept, gather_shared(tape, pos_embed, rows, input.batch()));
 }
 
 DropPath::DropPath(const Backend& backend, const VitOptions& options, std::int64_t B, const Packing& packing,

@@ -59,8 +59,12 @@ struct Trunk {
                   TubeletLayout layout = TubeletLayout::channels_first) const;
   // Tubelet embedding plus position: (B, N, E).
   Tensor embed(Tape* tape, const Tensor& tubelets, const Observer& observe = {}) const;
-  // The same for the tokens at `rows` of all B N: tubelets (B, N, values) -> (count, E).
-  Tensor embed_rows(Tape* tape, const Tensor& tubelets, const Indices& rows) const;
+  // The same from the input itself, for the tokens at `rows` of all B N: (count, E).
+  Tensor embed_rows(Tape* tape, const ClipInput& input, const Indices& rows) const;
+
+ private:
+  // Pixel tubelets (..., values) as the patch embedding takes them.
+  Tensor channels_first(Tape* tape, const Tensor& pixel_tubelets) const;
 };
 
 // Where drop path draws its factors; a default one draws none.

@@ -1,0 +1,177 @@
+// Times the model at full size as its users run it: one whole adversarial step (order "sequential"), anonymisation with
+// tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112, f32.
+//   bench_model [train_step | anonymise | recogniser_step] [--batch N] [--seconds S]
+// Prints one line a measurement, "name median unit peak_rss_mib", for bench/compare.sh to read.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/optimizer.h"
+#include "engine/rng.h"
+#include "models/adversary.h"
+
+namespace {
+
+using namespace stp;
+
+struct Arguments {
+  std::string only;
+  std::int64_t batch = 4;
+  double seconds = 0;
+  bool profile = false;
+};
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// The median of at least five runs, and of as many as fit the given time.
+double timed(const std::function<void()>& run, double seconds) {
+  run();
+  std::vector<double> times;
+  const double start = now();
+  while (times.size() < 5 || now() - start < seconds) {
+    const double before = now();
+    run();
+    times.push_back(now() - before);
+  }
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  return times[times.size() / 2];
+}
+
+Tensor random_tensor(const Backend& backend, const Shape& shape, const std::string& name) {
+  std::vector<float> values(static_cast<std::size_t>(shape.elements()));
+  Random random(1, stream_id(name));
+  for (float& v : values) v = static_cast<float>(random.normal());
+  return Tensor::from(backend, shape, values);
+}
+
+Optimizer adamw(const Parameters& parameters) {
+  return {parameters, OptimizerOptions(), [](const Parameter& p) -> Treatment {
+            return {.group = 0, .scale = 1, .decay = p.shape.rank() > 1 && p.name != "pos_embed" ? 0.05 : 0.0};
+          }};
+}
+
+// Everything a run at full size needs.
+struct Setting {
+  Backend backend{Device::cpu};
+  std::int64_t B;
+  LabelledClips batch;
+
+  explicit Setting(std::int64_t clips) : B(clips) {
+    batch.input.clip = random_tensor(backend, {B, 3, 16, 112, 112}, "clip");
+    std::vector<int> labels;
+    std::vector<float> attributes;
+    for (std::int64_t b = 0; b < B; ++b) {
+      labels.push_back(static_cast<int>(b * 7 % 51));
+      for (int a = 0; a < 5; ++a) attributes.push_back(static_cast<float>((b + a) % 2));
+    }
+    batch.labels = Indices::from(backend, {B}, labels);
+    batch.attributes = Tensor::from(backend, {B, 5}, attributes);
+  }
+};
+
+double train_step(const Arguments& a) {
+  const Setting s(a.batch);
+  const Stprivacy anonymiser(s.backend, 1, {});
+  const Recogniser action(s.backend, 2, {{}, 51, 1.0}), privacy(s.backend, 3, {{}, 5, 1.0});
+  Optimizer for_anonymiser = adamw(anonymiser.parameters());
+  Optimizer for_action = adamw(action.parameters()), for_privacy = adamw(privacy.parameters());
+  std::uint64_t step = 0;
+  const auto run = [&] {
+    std::vector<Tensor> noise;
+    for (std::uint64_t m = 0; m < 3; ++m) {
+      noise.push_back(gumbel_noise(s.backend, {s.B, 392, 2}, 1, stream_id("noise", {step, m})));
+    }
+    ++step;
+    AnonymiserStep pass(anonymiser, s.batch, noise, {});
+    const RecogniserView view = pass.view();
+    action_gradients(action, view, s.batch, {}, true, 1);
+    for_action.step({1e-5});
+    privacy_gradients(privacy, view, s.batch, {}, true, 1);
+    for_privacy.step({1e-5});
+    pass.gradients(action, privacy, {}, 1);
+    for_anonymiser.step({1e-5});
+  };
+  const double seconds = timed(run, a.seconds);
+  if (a.profile) {
+    s.backend.profile(true);
+    const double start = now();
+    run();
+    const double whole = now() - start;
+    double sum = 0;
+    for (const KernelUse& use : s.backend.profiled()) {
+      std::printf("  %-30s %5ld calls %8.1f ms %6.1f GFLOP/s %6.1f GB/s\n", std::string(use.name).c_str(),
+                  static_cast<long>(use.calls), use.seconds * 1e3, use.cost.flops / use.seconds / 1e9,
+                  use.cost.bytes / use.seconds / 1e9);
+      sum += use.seconds;
+    }
+    std::printf("  kernels %.1f ms of %.1f ms, memory held %.0f MiB, peak in use %.0f MiB\n", sum * 1e3, whole * 1e3,
+                static_cast<double>(s.backend.memory_use().held) / 1048576,
+                static_cast<double>(s.backend.memory_use().peak) / 1048576);
+  }
+  return seconds / static_cast<double>(a.batch);
+}
+
+double anonymise(const Arguments& a) {
+  const Setting s(a.batch);
+  const Stprivacy anonymiser(s.backend, 1, {});
+  return timed([&] { anonymiser.anonymise(s.batch.input); }, a.seconds) / static_cast<double>(a.batch);
+}
+
+double recogniser_step(const Arguments& a) {
+  const Setting s(a.batch);
+  const Recogniser action(s.backend, 2, {{}, 51, 1.0});
+  Optimizer optimizer = adamw(action.parameters());
+  std::vector<float> kept(static_cast<std::size_t>(s.B * 392));
+  Random random(1, stream_id("kept"));
+  for (float& k : kept) k = random.chance(0.343) ? 1.0f : 0.0f;
+  const RecogniserView view = {s.batch.input, Tensor::from(s.backend, {s.B, 392}, kept)};
+  return timed(
+             [&] {
+               action_gradients(action, view, s.batch, {}, false, 1);
+               optimizer.step({1e-5});
+             },
+             a.seconds) /
+         static_cast<double>(a.batch);
+}
+
+Arguments parse(int argc, char** argv) {
+  Arguments a;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--batch" && i + 1 < argc) {
+      a.batch = std::atoll(argv[++i]);
+    } else if (word == "--seconds" && i + 1 < argc) {
+      a.seconds = std::atof(argv[++i]);
+    } else if (word == "--profile") {
+      a.profile = true;
+    } else {
+      a.only = word;
+    }
+  }
+  return a;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Arguments a = parse(argc, argv);
+  const std::vector<std::pair<std::string, double (*)(const Arguments&)>> programs = {
+      {"train_step", train_step}, {"anonymise", anonymise}, {"recogniser_step", recogniser_step}};
+  for (const auto& [name, program] : programs) {
+    if (!a.only.empty() && a.only != name) continue;
+    const double seconds = program(a);
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    std::printf("%s %.4f s/clip %ld\n", name.c_str(), seconds, usage.ru_maxrss / 1024);
+    std::fflush(stdout);
+  }
+}

@@ -1,0 +1,309 @@
+#include "tools/experiment/recipe.h"
+
+#include <cmath>
+
+#include "engine/rng.h"
+
+namespace stp {
+
+namespace {
+
+void add_rate(Schema& s, const std::string& key, RateRecipe& rate, const std::string& whose) {
+  s.add(key + "rate", &rate.peak, "peak learning rate of " + whose, at_least(0));
+  s.add(key + "rate_floor", &rate.floor, "learning rate of " + whose + " at the end", at_least(0));
+  s.add(key + "warmup", &rate.warmup, "part of the steps over which the rate of " + whose + " rises",
+        between(0, 1));
+}
+
+void add_length(Schema& s, const std::string& phase, std::int64_t& steps, double& epochs) {
+  s.add(phase + ".steps", &steps, "steps of the phase; 0: from epochs", at_least(0));
+  s.add(phase + ".epochs", &epochs, "passes over the training clips", at_least(0));
+}
+
+void add_data(Schema& s, DataRecipe& d) {
+  s.add("data.layout", &d.layout, "how the data set lies on disk", one_of({"hmdb51", "ucf101", "lists"}));
+  s.add("data.videos", &d.videos, "folder of CLASS/VIDEO");
+  s.add("data.splits", &d.splits, "folder of the official lists");
+  s.add("data.labels", &d.labels, "CSV of privacy labels");
+  s.add("data.split", &d.split, "number of the official split", between(1, 3));
+  s.add("data.classes", &d.classes, "only these classes; empty: all");
+  s.add("data.skip_missing", &d.skip_missing, "leave out listed clips that are not on disk, and count them");
+  s.add("data.rate", &d.rate, "every so many frames of a video are sampled", between(1, 64));
+  s.add("data.padding", &d.padding, "what follows the end of a short video",
+        one_of({"loop", "last", "mirror"}));
+  s.add("data.crop", &d.crop, "how training clips are cut", one_of({"centre", "resized", "scaled"}));
+  s.add("data.crop_area_low", &d.crop_area_low, "resized: least part of the frame's area", above_up_to(0, 1));
+  s.add("data.crop_factor_high", &d.crop_factor_high, "scaled: largest enlargement before the cut",
+        between(1, 4));
+  s.add("data.flip", &d.flip, "probability of a mirrored clip; 0 where left and right matter", between(0, 1));
+  s.add("data.jitter", &d.jitter, "probability of each of brightness, contrast, saturation, hue, gamma",
+        between(0, 1));
+  s.add("data.grayscale", &d.grayscale, "probability of a gray clip", between(0, 1));
+  s.add("data.erase", &d.erase, "probability of an erased square", between(0, 1));
+  s.add("data.mean", &d.mean, "mean of red, green, blue in [0, 1]", items(3, 3, between(0, 1)));
+  s.add("data.deviation", &d.deviation, "standard deviation of red, green, blue",
+        items(3, 3, above_up_to(0, 1)));
+  s.add("data.short_side", &d.short_side, "frames are first scaled down to this shorter side; 0: not",
+        between(0, 4096));
+  s.add("data.cache_mb", &d.cache_mb, "megabytes of decoded frames kept in memory", between(0, 1 << 20));
+  s.add("data.workers", &d.workers, "decoding threads", between(1, 64));
+}
+
+void add_model(Schema& s, ModelRecipe& m) {
+  s.add("model.frames", &m.frames, "frames of a clip", between(1, 1024));
+  s.add("model.height", &m.height, "rows of a clip", between(1, 4096));
+  s.add("model.width", &m.width, "columns of a clip", between(1, 4096));
+  s.add("model.tubelet", &m.tubelet, "frames, rows, columns of a tubelet", items(3, 3, between(1, 1024)));
+  s.add("model.embedding", &m.embedding, "width of the tokens, divisible by 12 and by the heads",
+        between(12, 16384));
+  s.add("model.heads", &m.heads, "attention heads", between(1, 256));
+  s.add("model.depth", &m.depth, "transformer blocks of the anonymiser", between(1, 256));
+  s.add("model.mlp_ratio", &m.mlp_ratio, "MLP width over token width", between(1, 16));
+  s.add("model.drop_path", &m.drop_path, "drop path rate of the last block", between(0, 0.9));
+  s.add("model.score_before", &m.score_before, "a scorer runs before each of these blocks",
+        items(1, 64, between(0, 255)));
+  s.add("model.alpha", &m.alpha, "part of the tokens each scorer keeps", above_up_to(0, 1));
+  s.add("model.keep", &m.keep, "part of all tokens left after each scorer; empty: alpha, alpha^2, ...",
+        items(0, 64, above_up_to(0, 1)));
+  s.add("model.selection", &m.selection,
+        "inference: the best of each time slot (released code) or of the clip (paper)",
+        one_of({"slot", "clip"}));
+  s.add("model.pixel_head", &m.pixel_head,
+        "unbounded as released, or bounded to a real picture's range in 8 bits",
+        one_of({"unbounded", "bounded"}));
+  s.add("model.parts", &m.parts, "both, or one alone (Figure 4)",
+        one_of({"both", "sparsification", "anonymisation"}));
+  s.add("model.temperature", &m.temperature, "of the Gumbel-softmax", above(0));
+  s.add("model.gumbel_input", &m.gumbel_input,
+        "noise is added to logarithms (released code) or probabilities (paper)",
+        one_of({"logprob", "probability"}));
+  s.add("model.smoothing", &m.smoothing, "epsilon of the masked softmax; 1e-6 as released, 0 in the paper",
+        between(0, 1));
+  s.add("model.score_scale", &m.score_scale,
+        "attention scores over sqrt of the head's width (code) or of the token's (paper)",
+        one_of({"head", "token"}));
+  s.add("model.scorer_norm", &m.scorer_norm, "the scorers' leading LayerNorm (released code)");
+  s.add("model.spatial_level", &m.spatial_level, "scorers see the mean of the time slot");
+  s.add("model.temporal_level", &m.temporal_level, "scorers see the mean of the clip");
+}
+
+void add_networks(Schema& s, Recipe& r) {
+  s.add("recogniser.embedding", &r.recogniser.embedding, "width of the recognisers' tokens", between(1, 16384));
+  s.add("recogniser.heads", &r.recogniser.heads, "attention heads of the recognisers", between(1, 256));
+  s.add("recogniser.depth", &r.recogniser.depth, "transformer blocks of the recognisers", between(1, 256));
+  s.add("recogniser.drop_path", &r.recogniser.drop_path, "drop path rate of the last block", between(0, 0.9));
+  s.add("recogniser.head_scale", &r.recogniser.head_scale, "scale of the head at the start; 0 as released",
+        between(0, 100));
+  s.add("weights.image", &r.weights.image,
+        "safetensors of an image model that starts every network; empty: random");
+  s.add("weights.inflation", &r.weights.inflation, "how a 2-D patch kernel becomes 3-D",
+        one_of({"averaging", "central"}));
+  s.add("optimizer.weight_decay", &r.optimizer.weight_decay, "AdamW's, on matrices only", between(0, 1));
+  s.add("optimizer.beta1", &r.optimizer.beta1, "AdamW's first decay", between(0, 0.9999));
+  s.add("optimizer.beta2", &r.optimizer.beta2, "AdamW's second decay", between(0, 0.99999));
+  s.add("optimizer.clip_norm", &r.optimizer.clip_norm, "largest norm of a network's gradient; 0: not clipped",
+        at_least(0));
+  s.add("optimizer.layer_decay", &r.optimizer.layer_decay,
+        "learning rate factor from each block to the one below", above_up_to(0, 1));
+  s.add("optimizer.decay_scorers", &r.optimizer.decay_scorers,
+        "weight decay on all scorer parameters (released groups)");
+  s.add("train.batch", &r.train.batch, "clips of a step", between(1, 65536));
+  s.add("train.accumulate", &r.train.accumulate, "batches whose gradients make one step", between(1, 4096));
+  s.add("train.save_every", &r.train.save_every, "steps between checkpoints", at_least(1));
+  s.add("train.log_every", &r.train.log_every, "steps between log lines", at_least(1));
+}
+
+void add_phases(Schema& s, Recipe& r) {
+  InitRecipe& i = r.init;
+  add_length(s, "init", i.steps, i.epochs);
+  add_rate(s, "init.", i.rate, "the anonymiser");
+  s.add("init.ratio_weight", &i.ratio_weight, "weight of L_Spars", at_least(0));
+  s.add("init.pixel_weight", &i.pixel_weight,
+        "weight of the squared difference between redrawn and true pixels", at_least(0));
+  s.add("init.frozen", &i.frozen, "part of the steps in which the backbone rests; released: 2 of 80 epochs",
+        between(0, 1));
+  s.add("init.backbone_cap", &i.backbone_cap, "largest rate of the backbone over the scorers'; released: 0.1",
+        above_up_to(0, 1));
+
+  AdversarialRecipe& a = r.adversarial;
+  add_length(s, "adversarial", a.steps, a.epochs);
+  add_rate(s, "adversarial.", a.anonymiser, "the anonymiser");
+  add_rate(s, "adversarial.action_", a.action, "the action recogniser");
+  add_rate(s, "adversarial.privacy_", a.privacy, "the privacy recogniser");
+  s.add("adversarial.order", &a.order, "who learns when", one_of({"sequential", "simultaneous", "alternate"}));
+  s.add("adversarial.privacy_term", &a.privacy_term, "what the anonymiser wants of the privacy recogniser",
+        one_of({"negative", "bounded", "confusion"}));
+  s.add("adversarial.ratio_scope", &a.ratio_scope, "the keep ratio holds in each time slot or in the clip",
+        one_of({"slot", "clip"}));
+  s.add("adversarial.lambda_action", &a.lambda_action, "lambda_A", at_least(0));
+  s.add("adversarial.lambda_privacy", &a.lambda_privacy, "lambda_P", at_least(0));
+  s.add("adversarial.lambda_privacy_ramp", &a.lambda_privacy_ramp,
+        "part of the steps over which lambda_P rises from 0", between(0, 1));
+  s.add("adversarial.ratio_weight", &a.ratio_weight, "weight of L_Spars", at_least(0));
+  s.add("adversarial.gathered_update", &a.gathered_update, "recognisers learn on kept tokens only");
+  s.add("adversarial.freeze_sparsifier", &a.freeze_sparsifier, "only the last blocks and the pixel head learn");
+  s.add("adversarial.recogniser_steps", &a.recogniser_steps,
+        "batches the recognisers learn for each of the anonymiser's", between(1, 1000));
+  s.add("adversarial.recogniser_warmup", &a.recogniser_warmup,
+        "first steps, in which only the recognisers learn", at_least(0));
+  s.add("adversarial.restart_every", &a.restart_every,
+        "steps between fresh starts of the privacy recogniser; 0: never", at_least(0));
+  s.add("adversarial.catch_up", &a.catch_up, "steps after a fresh start in which only recognisers learn",
+        at_least(0));
+
+  EvaluateRecipe& e = r.evaluate;
+  add_length(s, "evaluate", e.steps, e.epochs);
+  add_rate(s, "evaluate.", e.rate, "fresh recognisers");
+  s.add("evaluate.batch", &e.batch, "clips of a step; 0: train.batch", between(0, 65536));
+  s.add("evaluate.attackers", &e.attackers, "fresh privacy recognisers on anonymised clips", between(1, 100));
+  s.add("evaluate.raw", &e.raw, "also judge the clips as they are");
+  s.add("evaluate.raw_attackers", &e.raw_attackers, "fresh privacy recognisers on raw clips", between(1, 100));
+  s.add("evaluate.clips", &e.clips, "clips of each test video", between(1, 100));
+  s.add("evaluate.crops", &e.crops, "crops of each clip", between(1, 9));
+}
+
+Jitter jitter(double chance, double low, double high) { return {chance, low, high}; }
+
+}  // namespace
+
+void register_recipe(Schema& s, Recipe& r) {
+  s.add("name", &r.name, "what the experiment is called");
+  s.add("seed", &r.seed, "of every random draw", at_least(0));
+  add_data(s, r.data);
+  add_model(s, r.model);
+  add_networks(s, r);
+  add_phases(s, r);
+}
+
+void Recipe::validate() const {
+  stprivacy().validate();
+  recogniser_for(1).validate();
+  check(adversarial.order != "simultaneous" || adversarial.privacy_term == "negative",
+        "recipe: adversarial.order = \"simultaneous\" shares one backward, so privacy_term must be "
+        "\"negative\"; or choose "
+        "order = \"sequential\"");
+  check(adversarial.order != "simultaneous" || train.accumulate == 1,
+        "recipe: adversarial.order = \"simultaneous\" is not built with train.accumulate above 1; choose "
+        "\"sequential\"");
+  check(adversarial.restart_every == 0 || adversarial.catch_up < adversarial.restart_every,
+        "recipe: adversarial.catch_up {} must be below restart_every {}", adversarial.catch_up,
+        adversarial.restart_every);
+}
+
+VitOptions Recipe::vit() const {
+  VitOptions v;
+  v.T = model.frames;
+  v.Y = model.height;
+  v.X = model.width;
+  v.t = model.tubelet.at(0);
+  v.y = model.tubelet.at(1);
+  v.x = model.tubelet.at(2);
+  v.E = model.embedding;
+  v.heads = model.heads;
+  v.depth = model.depth;
+  v.mlp_ratio = model.mlp_ratio;
+  v.drop_path = model.drop_path;
+  v.attention = {static_cast<float>(model.smoothing), model.score_scale == "token"};
+  return v;
+}
+
+StprivacyOptions Recipe::stprivacy() const {
+  StprivacyOptions o;
+  o.vit = vit();
+  o.scorer = {{model.spatial_level, model.temporal_level}, model.scorer_norm};
+  o.score_before = model.score_before;
+  o.keep = model.keep.empty() ? cumulative_keep(model.alpha, model.score_before.size()) : model.keep;
+  o.selection = model.selection == "slot" ? Selection::slot : Selection::clip;
+  o.pixel_head = model.pixel_head == "bounded" ? PixelHead::bounded : PixelHead::unbounded;
+  o.pixel_range = pixel_range();
+  o.parts = model.parts == "both"
+                ? Parts::both
+                : (model.parts == "sparsification" ? Parts::sparsification : Parts::anonymisation);
+  o.temperature = model.temperature;
+  o.decide_on_probability = model.gumbel_input == "probability";
+  return o;
+}
+
+RecogniserOptions Recipe::recogniser_for(std::int64_t outputs) const {
+  RecogniserOptions o;
+  o.vit = vit();
+  o.vit.E = recogniser.embedding;
+  o.vit.heads = recogniser.heads;
+  o.vit.depth = recogniser.depth;
+  o.vit.drop_path = recogniser.drop_path;
+  o.outputs = outputs;
+  o.head_scale = recogniser.head_scale;
+  return o;
+}
+
+PixelRange Recipe::pixel_range() const {
+  PixelRange range;
+  for (std::size_t c = 0; c < 3; ++c) {
+    range.low[c] = static_cast<float>((0 - data.mean[c]) / data.deviation[c]);
+    range.high[c] = static_cast<float>((1 - data.mean[c]) / data.deviation[c]);
+  }
+  return range;
+}
+
+DatasetSpec Recipe::dataset() const {
+  DatasetSpec spec;
+  spec.layout =
+      data.layout == "hmdb51" ? Layout::hmdb51 : (data.layout == "ucf101" ? Layout::ucf101 : Layout::lists);
+  spec.videos = data.videos;
+  spec.splits = data.splits;
+  spec.labels = data.labels;
+  spec.split = data.split;
+  spec.classes = data.classes;
+  spec.missing = data.skip_missing ? Missing::skip : Missing::refuse;
+  return spec;
+}
+
+LoaderOptions Recipe::loader(LoaderOptions::Views views, int batch, std::uint64_t stream) const {
+  LoaderOptions o;
+  o.views = views;
+  o.T = model.frames;
+  o.rate = data.rate;
+  o.Y = model.height;
+  o.X = model.width;
+  o.padding =
+      data.padding == "loop" ? Padding::loop : (data.padding == "last" ? Padding::last : Padding::mirror);
+  o.batch = batch;
+  o.seed = stream_id("loader", {static_cast<std::uint64_t>(seed), stream});
+  o.crop.kind = data.crop == "centre"
+                    ? CropSpec::Kind::centre
+                    : (data.crop == "resized" ? CropSpec::Kind::resized : CropSpec::Kind::scaled);
+  o.crop.area_low = data.crop_area_low;
+  o.crop.factor_high = data.crop_factor_high;
+  o.augment.flip = data.flip;
+  o.augment.brightness = o.augment.contrast = o.augment.saturation = jitter(data.jitter, 0.9, 1.1);
+  o.augment.gamma = jitter(data.jitter, 0.85, 1.15);
+  o.augment.hue = jitter(data.jitter, -0.05, 0.05);
+  o.augment.grayscale = data.grayscale;
+  o.augment.erase.chance = data.erase;
+  o.clips = evaluate.clips;
+  o.crops = evaluate.crops;
+  o.short_side = data.short_side;
+  o.cache_bytes = static_cast<std::size_t>(data.cache_mb) << 20;
+  o.threads = data.workers;
+  return o;
+}
+
+Recipe load_recipe(const std::filesystem::path& file, const std::vector<std::string>& flags) {
+  Recipe recipe;
+  Schema schema;
+  register_recipe(schema, recipe);
+  schema.load(file, flags);
+  recipe.validate();
+  return recipe;
+}
+
+std::string resolved(const Recipe& recipe) {
+  Recipe copy = recipe;
+  Recipe preset;
+  Schema schema;
+  register_recipe(schema, preset);
+  preset = copy;
+  return schema.resolved();
+}
+
+}  // namespace stp

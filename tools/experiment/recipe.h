@@ -1,0 +1,137 @@
+// A recipe: everything that makes an experiment, in one place. The TOML file, --set, --help and the saved
+// config.toml all come from the table in recipe.cpp.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "engine/config.h"
+#include "models/adversary.h"
+#include "models/weights.h"
+
+namespace stp {
+
+// Learning rate of one network over one phase: linear warm-up, then half a cosine.
+struct RateRecipe {
+  double peak = 1e-3, floor = 1e-6;
+  double warmup = 0.05;  // part of the phase's steps
+};
+
+struct DataRecipe {
+  std::string layout = "hmdb51";
+  std::string videos = "data/synth/videos", splits = "data/synth/splits", labels = "data/synth/labels.csv";
+  int split = 1;
+  std::vector<std::string> classes;
+  bool skip_missing = false;
+  int rate = 2;
+  std::string padding = "loop", crop = "resized";
+  double crop_area_low = 0.5, crop_factor_high = 1.25;
+  double flip = 0.5, jitter = 0.0, grayscale = 0.0, erase = 0.0;
+  std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
+  int short_side = 0, cache_mb = 0, workers = 2;
+};
+
+struct ModelRecipe {
+  int frames = 16, height = 112, width = 112;
+  std::vector<int> tubelet = {2, 16, 16};
+  std::int64_t embedding = 384, heads = 6, depth = 12, mlp_ratio = 4;
+  double drop_path = 0;
+  std::vector<std::int64_t> score_before = {3, 6, 9};
+  double alpha = 0.7;
+  std::vector<double> keep;  // empty: alpha, alpha^2, ...
+  std::string selection = "slot", pixel_head = "bounded", parts = "both", gumbel_input = "logprob";
+  double temperature = 1, smoothing = 1e-6;
+  std::string score_scale = "head";
+  bool scorer_norm = true, spatial_level = true, temporal_level = true;
+};
+
+struct RecogniserRecipe {
+  std::int64_t embedding = 384, heads = 6, depth = 12;
+  double drop_path = 0, head_scale = 0.001;
+};
+
+struct WeightsRecipe {
+  std::string image;  // safetensors of an image model; empty: random start
+  std::string inflation = "averaging";
+};
+
+struct OptimizerRecipe {
+  double weight_decay = 0.05, beta1 = 0.9, beta2 = 0.999, clip_norm = 1.0, layer_decay = 1.0;
+  bool decay_scorers = false;  // all their parameters, as the released groups do
+};
+
+struct InitRecipe {
+  std::int64_t steps = 0;
+  double epochs = 80;
+  RateRecipe rate;
+  double ratio_weight = 1, pixel_weight = 0;
+  double frozen = 0, backbone_cap = 1;  // released: 2 of 80 epochs, 0.1
+};
+
+struct AdversarialRecipe {
+  std::int64_t steps = 0;
+  double epochs = 40;
+  RateRecipe anonymiser, action, privacy;
+  std::string order = "sequential", privacy_term = "bounded", ratio_scope = "slot";
+  double lambda_action = 0.5, lambda_privacy = 0.5, ratio_weight = 1;
+  double lambda_privacy_ramp = 0;  // part of the phase over which lambda_privacy rises from 0
+  bool gathered_update = true, freeze_sparsifier = false;
+  int recogniser_steps = 1;                      // batches the recognisers learn for each of the anonymiser's
+  std::int64_t recogniser_warmup = 0;            // steps in which only the recognisers learn
+  std::int64_t restart_every = 0, catch_up = 0;  // of the privacy recogniser; 0: never
+};
+
+struct EvaluateRecipe {
+  std::int64_t steps = 0;
+  double epochs = 80;
+  RateRecipe rate;
+  int batch = 0;  // 0: train.batch
+  int attackers = 3, raw_attackers = 1;
+  bool raw = true;
+  int clips = 5, crops = 3;
+};
+
+struct TrainRecipe {
+  int batch = 8, accumulate = 1;
+  std::int64_t save_every = 200, log_every = 10;
+};
+
+struct Recipe {
+  std::string name = "experiment";
+  std::int64_t seed = 1;
+  DataRecipe data;
+  ModelRecipe model;
+  RecogniserRecipe recogniser;
+  WeightsRecipe weights;
+  OptimizerRecipe optimizer;
+  TrainRecipe train;
+  InitRecipe init;
+  AdversarialRecipe adversarial;
+  EvaluateRecipe evaluate;
+
+  // Throws Error (usage) for what no single option can tell: a clip that is not whole tubelets, too few classes
+  // ...
+  void validate() const;
+
+  VitOptions vit() const;
+  StprivacyOptions stprivacy() const;
+  RecogniserOptions recogniser_for(std::int64_t outputs) const;
+  PixelRange pixel_range() const;
+  DatasetSpec dataset() const;
+  LoaderOptions loader(LoaderOptions::Views views, int batch, std::uint64_t stream) const;
+};
+
+// Registers every option of the recipe, with its meaning and range.
+void register_recipe(Schema& schema, Recipe& recipe);
+
+// Reads a recipe file and flags ("key=value"). Relative paths of the data stay relative to the working folder.
+Recipe load_recipe(const std::filesystem::path& file, const std::vector<std::string>& flags);
+
+// The resolved recipe as TOML.
+std::string resolved(const Recipe& recipe);
+
+}  // namespace stp
