@@ -117,5 +117,57 @@ TEST_CASE("loader: batches of real clips do not depend on threads, cache or resu
   CHECK_FALSE(first.next(a));
 }
 
+// A data set of plain lists over real files: `train` and `test` are the lines of the two lists.
+Dataset listed(const std::string& videos, std::string_view train, std::string_view test) {
+  const auto root = test::recordings(videos);
+  if (root.empty()) return {};
+  const test::TemporaryFolder folder;
+  folder.write("train.txt", train);
+  folder.write("test.txt", test);
+  DatasetSpec spec;
+  spec.layout = Layout::lists;
+  spec.videos = root;
+  spec.splits = folder.path();
+  return read_dataset(spec);
+}
+
+TEST_CASE("loader: real folders of frames") {
+  const Dataset dataset = listed("ucf101/frames", "ApplyEyeMakeup/v_000001 ApplyEyeMakeup\n",
+                                 "ApplyEyeMakeup/v_000002 ApplyEyeMakeup\n");
+  if (dataset.train.empty()) return;
+  for (const auto* items : {&dataset.train, &dataset.test}) {
+    const CheckReport report = check_items(*items, {});
+    CHECK(report.bad == 0);
+    CHECK(report.frames == 25);
+    CHECK(report.items[0].width == 340);
+    CHECK(report.items[0].height == 256);
+  }
+}
+
+TEST_CASE("loader: a real strip and its mirrored copy give mirrored clips") {
+  const Dataset dataset = listed("weizmann-strips", "wave1/00000002.jpg wave1\njack/00000004.jpg jack\n",
+                                 "wave1/00000003.jpg wave1\njack/00000005.jpg jack\n");
+  if (dataset.train.empty()) return;
+  CHECK(dataset.classes == std::vector<std::string>{"jack", "wave1"});
+  LoaderOptions options;
+  options.views = LoaderOptions::Views::even;
+  options.clips = 3;
+  options.crops = 1;
+  options.T = 12;
+  options.Y = options.X = 64;
+  options.batch = 6;
+  Batch plain, mirrored;
+  REQUIRE(Loader(dataset.train, options).next(plain));
+  REQUIRE(Loader(dataset.test, options).next(mirrored));
+  REQUIRE(plain.B == 6);
+  CHECK(plain.labels == std::vector<int>{1, 1, 1, 0, 0, 0});
+  constexpr std::size_t kRow = 64 * 3;
+  std::vector<std::uint8_t> turned;
+  for (std::size_t row = 0; row < plain.pixels.size(); row += kRow)
+    for (std::size_t x = 64; x-- > 0;)
+      turned.insert(turned.end(), &plain.pixels[row + 3 * x], &plain.pixels[row + 3 * x] + 3);
+  CHECK(turned == mirrored.pixels);
+}
+
 }  // namespace
 }  // namespace stp
