@@ -103,6 +103,8 @@ struct Kept {
 Kept compact(const Tensor& keep);
 // The same from positions that hold equally many tokens of each of B clips, clip after clip.
 Kept equal_parts(const Indices& rows, std::int64_t B);
+// All N tokens of each of B clips.
+Kept every_token(const Backend& backend, std::int64_t B, std::int64_t N);
 // Rows of x, seen as (total, width) with width its last dimension: (count, width). Rows must not repeat.
 Tensor gather(Tape* tape, const Tensor& x, const Indices& rows);
 // Rows of a table that every clip shares: table (..., E) of N rows, `rows` positions among the B N tokens of a

@@ -14,7 +14,7 @@ Optimizer::Optimizer(const Parameters& parameters, const OptimizerOptions& optio
       norm_(parameters.backend(), {1}),
       scale_(parameters.backend(), {1}) {
   for (const Parameter& p : parameters.all()) {
-    runs_.push_back({p.begin, p.begin + p.shape.elements(), treat(p)});
+    runs_.push_back({p.begin, p.begin + p.shape.elements(), p.tensor, treat(p)});
   }
 }
 
@@ -32,7 +32,7 @@ double Optimizer::step(const std::vector<double>& rates) {
 
   std::vector<AdamWSegment> segments;
   for (const Run& run : runs_) {
-    const double rate = rates.at(run.treatment.group) * run.treatment.scale;
+    const double rate = run.tensor.wants_gradient() ? rates.at(run.treatment.group) * run.treatment.scale : 0.0;
     segments.push_back({run.begin, run.end, static_cast<float>(rate), static_cast<float>(run.treatment.decay)});
   }
   const AdamW args = {.parameters = parameters_.values(),

@@ -29,8 +29,9 @@ class Optimizer {
             const std::function<Treatment(const Parameter&)>& treat);
 
   // One step with the gradients that have been contributed, which are zero afterwards. rates: one for each
-  // group; a group of rate 0 stays as it is. Returns the norm of the gradients before clipping. If that norm is
-  // not finite nothing is changed and the gradients stay, so that first_non_finite() can name the culprit.
+  // group; a group of rate 0 stays as it is, and so does a parameter that wants no gradient. Returns the norm
+  // of the gradients before clipping. If that norm is not finite nothing is changed and the gradients stay, so
+  // that first_non_finite() can name the culprit.
   double step(const std::vector<double>& rates);
 
   // The name of the first parameter with a NaN or infinity among its gradients; empty if there is none.
@@ -47,6 +48,7 @@ class Optimizer {
  private:
   struct Run {
     std::int64_t begin, end;
+    Tensor tensor;
     Treatment treatment;
   };
   const Parameters& parameters_;

@@ -76,7 +76,7 @@ RecogniserView RecogniserView::detach() const {
 
 RecogniserView view_of(const StprivacyPass& pass, const ClipInput& input) {
   if (!pass.pixels) return {input, pass.keep};
-  return {{.frames = nullptr, .clip = {}, .pixel_tubelets = pass.pixels}, pass.keep};
+  return {{.pixel_tubelets = pass.pixels}, pass.keep};
 }
 
 std::vector<Tape::Term> ratio_terms(Tape* tape, const StprivacyPass& pass, const StprivacyOptions& options,

@@ -7,7 +7,7 @@
 
 namespace stp {
 
-// A batch as the networks take it. The input's frames or clip live as long as the batch is used.
+// A batch as the networks take it.
 struct LabelledClips {
   ClipInput input;
   Indices labels;     // (B) action classes
@@ -107,7 +107,7 @@ class AnonymiserStep {
   StepLosses finish(const AdversaryOptions& options, double weight);
 
   const Stprivacy& anonymiser_;
-  const LabelledClips& batch_;
+  LabelledClips batch_;
   Tape tape_;
   StprivacyPass pass_;
 };

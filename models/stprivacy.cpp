@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace stp {
 
@@ -11,12 +10,6 @@ namespace {
 // k = floor(tokens x ratio), the product in double as in the released code.
 std::int64_t kept_of(std::int64_t tokens, double ratio) {
   return static_cast<std::int64_t>(static_cast<double>(tokens) * ratio);
-}
-
-Indices every_row(const Backend& backend, std::int64_t count) {
-  std::vector<int> rows(static_cast<std::size_t>(count));
-  std::iota(rows.begin(), rows.end(), 0);
-  return Indices::from(backend, {count}, rows);
 }
 
 // The tokens that are left while they are gathered step by step.
@@ -151,13 +144,12 @@ Anonymised Stprivacy::anonymise(const ClipInput& input, const std::vector<double
     x = trunk_.blocks[i](nullptr, x, {}, {});
     show(observe, numbered("block.", i), x);
   }
-  if (!left.rows) left.rows = every_row(backend, B * N);
-  result.kept = equal_parts(left.rows, B);
-  result.keep =
-      scatter(nullptr, Tensor::filled(backend, {B * left.count, 1}, 1.0f), left.rows, B * N).reshape({B, N});
+  result.kept = left.rows ? equal_parts(left.rows, B) : every_token(backend, B, N);
+  result.keep = scatter(nullptr, Tensor::filled(backend, {B * left.count, 1}, 1.0f), result.kept.rows, B * N)
+                    .reshape({B, N});
   if (redraws()) {
     const Tensor pixels = head(nullptr, x, observe).reshape({B * left.count, options_.vit.values()});
-    result.pixels = scatter(nullptr, pixels, left.rows, B * N).reshape({B, N, options_.vit.values()});
+    result.pixels = scatter(nullptr, pixels, result.kept.rows, B * N).reshape({B, N, options_.vit.values()});
   }
   return result;
 }

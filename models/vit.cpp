@@ -21,7 +21,7 @@ TubeletGeometry VitOptions::geometry(std::int64_t B, TubeletLayout layout) const
 }
 
 std::int64_t ClipInput::batch() const {
-  if (frames) return frames->pixels.shape()[0];
+  if (frames.pixels) return frames.pixels.shape()[0];
   return (clip ? clip : pixel_tubelets).size(0);
 }
 
@@ -40,7 +40,7 @@ Trunk::Trunk(const ParameterScope& scope, const VitOptions& vit) : options(vit) 
 Tensor Trunk::tubelets(Tape* tape, const ClipInput& input, TubeletLayout layout) const {
   const std::int64_t B = input.batch();
   const TubeletGeometry wanted = options.geometry(B, layout);
-  if (input.frames) return frames_to_tubelets(*input.frames, wanted);
+  if (input.frames.pixels) return frames_to_tubelets(input.frames, wanted);
   if (input.clip) return clip_to_tubelets(tape, input.clip, wanted);
   return layout == TubeletLayout::channels_last ? input.pixel_tubelets
                                                 : channels_first(tape, input.pixel_tubelets);

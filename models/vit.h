@@ -26,12 +26,11 @@ struct VitOptions {
   std::int64_t values() const { return 3LL * t * y * x; }  // of one tubelet
 };
 
-// What a network looks at: frames as decoded, a clip of normalised values (B, 3, T, Y, X), or the pixel head's
-// tubelets (B, N, values), channels last. Exactly one is given.
+// What a network looks at; exactly one is given.
 struct ClipInput {
-  const FrameBatch* frames = nullptr;
-  Tensor clip;
-  Tensor pixel_tubelets;
+  FrameBatch frames = {};      // as decoded
+  Tensor clip = {};            // (B, 3, T, Y, X) normalised values
+  Tensor pixel_tubelets = {};  // (B, N, values) from the pixel head, channels last
 
   std::int64_t batch() const;
 };

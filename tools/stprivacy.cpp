@@ -1,2 +1,57 @@
+// The program: parses the command line, runs the chosen command, and turns every failure into one line and an
+// exit code: 0 done, 1 failed while running, 2 wrong use, 128 + signal stopped.
+#include <omp.h>
+
 #include <cstdio>
-int main() { std::puts("stprivacy"); }
+#include <new>
+
+#include "engine/check.h"
+#include "engine/durable.h"
+#include "tools/commands/commands.h"
+#include "tools/experiment/run.h"
+
+namespace {
+
+using namespace stp;
+
+int run(const Program& program) {
+  Console console(program.verbosity());
+  try {
+    if (program.threads > 0) omp_set_num_threads(program.threads);
+    program.chosen(console);
+    return 0;
+  } catch (const Interrupted& stop) {
+    console.warning(stop.what());
+    return stop.exit_code();
+  } catch (const Error& error) {
+    console.error(error.what());
+    return error.exit_code();
+  } catch (const std::bad_alloc&) {
+    console.error("out of memory; use a smaller batch or clip");
+  } catch (const std::exception& error) {
+    console.error(error.what());
+  }
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ignore_file_size_signal();
+  CLI::App app("STPrivacy: privacy-preserving action recognition (Li et al., ICCV 2023)", "stprivacy");
+  Program program;
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_flag("-q,--quiet", program.quiet, "only results and errors");
+  app.add_flag("-v,--verbose", program.verbose, "more of what is done");
+  app.add_option("--threads", program.threads, "threads of the kernels; default: all processors")
+      ->check(CLI::Range(1, 1024));
+  add_synthesize(app, program);
+  add_train(app, program);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return run(program);
+}

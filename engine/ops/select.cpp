@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 
 #include "engine/ops.h"
 
@@ -135,6 +136,12 @@ Kept equal_parts(const Indices& rows, std::int64_t B) {
   std::vector<int> offsets;
   for (std::int64_t b = 0; b <= B; ++b) offsets.push_back(static_cast<int>(b * count));
   return {rows.reshape({B * count}), {Indices::from(rows.backend(), {B + 1}, offsets), B, count}};
+}
+
+Kept every_token(const Backend& backend, std::int64_t B, std::int64_t N) {
+  std::vector<int> rows(static_cast<std::size_t>(B * N));
+  std::iota(rows.begin(), rows.end(), 0);
+  return equal_parts(Indices::from(backend, {B * N}, rows), B);
 }
 
 Tensor gather(Tape* tape, const Tensor& x, const Indices& rows) {

@@ -14,7 +14,7 @@ namespace {
 
 Backend host() { return Backend(Device::cpu); }
 
-ClipInput clip_input(const Tensor& clip) { return {.frames = nullptr, .clip = clip, .pixel_tubelets = {}}; }
+ClipInput clip_input(const Tensor& clip) { return {.clip = clip}; }
 
 std::vector<Tensor> noise_of(GoldenFile& file, const Backend& backend, std::size_t scorers) {
   std::vector<Tensor> noise;

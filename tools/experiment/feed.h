@@ -1,0 +1,44 @@
+// From the loader to the networks: batches by their number, on the device.
+#pragma once
+
+#include "data/loader.h"
+#include "models/adversary.h"
+#include "tools/experiment/recipe.h"
+
+namespace stp {
+
+// Batches of one stage of a run, numbered from 0 over all epochs. Asking for the next number is cheap; any
+// other is opened in place, without decoding what lies before it.
+class Feed {
+ public:
+  Feed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch,
+       std::uint64_t stream);
+  LabelledClips batch(std::int64_t number);
+  std::int64_t per_epoch() const { return loader_.batches(); }
+
+ private:
+  Backend backend_;
+  const DataRecipe& data_;
+  Loader loader_;
+  Batch batch_;
+  std::int64_t next_ = -1;
+};
+
+// One pass over all views of the test clips, in order.
+class TestFeed {
+ public:
+  TestFeed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch);
+  // False at the end. `items` tells the clip of each row.
+  bool next(LabelledClips& clips, std::vector<std::uint32_t>& items);
+  std::int64_t batches() const { return loader_.batches(); }
+
+ private:
+  Backend backend_;
+  const DataRecipe& data_;
+  Loader loader_;
+  Batch batch_;
+};
+
+LabelledClips on_device(const Backend& backend, const DataRecipe& data, const Batch& batch);
+
+}  // namespace stp

@@ -1,0 +1,119 @@
+#include "tools/experiment/results.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "engine/check.h"
+
+namespace stp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr double kFloorMargin = 1.0;  // percent points that a floor estimated by 12 draws may lie too high
+
+std::string line(const std::string& name, double top1, double f1, double cmap, const std::string& note) {
+  const std::string accuracy = std::isnan(top1) ? "-" : fmt::format("{:.2f}", top1);
+  return fmt::format("{:<34} {:>8} {:>8.3f} {:>8.2f}  {}\n", name, accuracy, f1, cmap, note);
+}
+
+std::string attackers_note(const MethodResult& m) {
+  const std::size_t n = m.attackers.size();
+  return n == 1 ? "1 attacker" : fmt::format("worst of {} attackers, mean cMAP {:.2f}", n, m.mean_cmap());
+}
+
+}  // namespace
+
+const AttackerResult& MethodResult::worst() const {
+  check(!attackers.empty(), "results: {} has no attacker", method);
+  return *std::max_element(attackers.begin(), attackers.end(),
+                           [](const AttackerResult& a, const AttackerResult& b) { return a.cmap < b.cmap; });
+}
+
+double MethodResult::mean_cmap() const {
+  double sum = 0;
+  for (const AttackerResult& a : attackers) sum += a.cmap;
+  return sum / static_cast<double>(attackers.size());
+}
+
+const MethodResult* Results::find(const std::string& method) const {
+  for (const MethodResult& m : methods) {
+    if (m.method == method) return &m;
+  }
+  return nullptr;
+}
+
+Json to_json(const Results& results) {
+  Json json;
+  json["attributes"] = results.attributes;
+  json["chance"] = {{"top1", results.chance.top1},
+                    {"cmap", results.chance.cmap},
+                    {"f1_all_ones", results.chance.f1_ones},
+                    {"f1_majority", results.chance.f1_majority}};
+  json["methods"] = Json::array();
+  for (const MethodResult& m : results.methods) {
+    Json row = {{"method", m.method}, {"top1", m.top1}, {"kept", m.kept}, {"attackers", Json::array()}};
+    for (const AttackerResult& a : m.attackers) {
+      row["attackers"].push_back({{"seed", a.seed}, {"cmap", a.cmap}, {"f1", a.f1}, {"ap", a.precisions}});
+    }
+    json["methods"].push_back(row);
+  }
+  return json;
+}
+
+Results results_from_json(const Json& json) {
+  Results results;
+  results.attributes = json.at("attributes").get<std::vector<std::string>>();
+  const Json& chance = json.at("chance");
+  results.chance = {chance.at("top1"), chance.at("cmap"), chance.at("f1_all_ones"), chance.at("f1_majority")};
+  for (const Json& row : json.at("methods")) {
+    MethodResult m;
+    m.method = row.at("method");
+    m.top1 = row.at("top1");
+    m.kept = row.at("kept");
+    for (const Json& a : row.at("attackers"))
+      m.attackers.push_back({a.at("seed"), a.at("cmap"), a.at("f1"), a.at("ap")});
+    results.methods.push_back(m);
+  }
+  return results;
+}
+
+double leakage_removed(const Results& results, const MethodResult& method) {
+  const MethodResult* raw = results.find("raw");
+  if (!raw) return std::numeric_limits<double>::quiet_NaN();
+  const double above = raw->worst().cmap - results.chance.cmap;
+  return above > 0 ? (raw->worst().cmap - method.worst().cmap) / above
+                   : std::numeric_limits<double>::quiet_NaN();
+}
+
+std::string results_table(const Results& results, const LabelTable& train, const LabelTable& test) {
+  std::string text = fmt::format("{:<34} {:>8} {:>8} {:>8}\n", "", "top-1 %", "F1", "cMAP %");
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  for (const MethodResult& m : results.methods) {
+    std::string note = attackers_note(m);
+    const double removed = leakage_removed(results, m);
+    if (m.method != "raw" && std::isfinite(removed)) {
+      note += fmt::format("; {:.0f} % of the leakage above chance removed", 100 * removed);
+    }
+    const FloorPoint floor = action_posterior_floor(train, test, m.top1 / 100);
+    if (m.worst().cmap < floor.cmap - kFloorMargin)
+      note += "; WEAK ATTACKERS: below what the action alone reveals";
+    text += line(m.method, m.top1, m.worst().f1, m.worst().cmap, note);
+  }
+  const ChancePoints& c = results.chance;
+  text += line("chance (majority, constant scores)", c.top1, c.f1_majority, c.cmap,
+               fmt::format("F1 of all ones {:.3f}", c.f1_ones));
+  for (const MethodResult& m : results.methods) {
+    const FloorPoint floor = action_posterior_floor(train, test, m.top1 / 100);
+    text += line("action-posterior floor of " + m.method, none, floor.f1, floor.cmap,
+                 "what its accuracy alone reveals");
+  }
+  return text;
+}
+
+}  // namespace stp

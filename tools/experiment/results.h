@@ -1,0 +1,49 @@
+// What an evaluation found, as JSON and as a table for people.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/experiment/metrics.h"
+
+namespace stp {
+
+// One fresh privacy recogniser.
+struct AttackerResult {
+  std::uint64_t seed = 0;
+  double cmap = 0, f1 = 0;
+  std::vector<double> precisions;  // AP of each attribute
+};
+
+// One method judged: an action recogniser and several attackers trained afresh on what it delivers.
+struct MethodResult {
+  std::string method;  // "raw", "stprivacy"
+  double top1 = 0;
+  double kept = 1;  // part of the tokens that are delivered
+  std::vector<AttackerResult> attackers;
+
+  const AttackerResult& worst() const;  // for the person: the attacker with the highest cMAP
+  double mean_cmap() const;
+};
+
+struct Results {
+  std::vector<MethodResult> methods;
+  ChancePoints chance;
+  std::vector<std::string> attributes;
+
+  const MethodResult* find(const std::string& method) const;
+};
+
+nlohmann::ordered_json to_json(const Results& results);
+Results results_from_json(const nlohmann::ordered_json& json);
+
+// Rows: each method, chance, and what the action alone reveals at each method's accuracy. `train` and `test`
+// are the labels of the split. A method below the floor is marked: its attackers were weak, it is not private.
+std::string results_table(const Results& results, const LabelTable& train, const LabelTable& test);
+
+// (raw - method) / (raw - chance): the part of the leakage above chance that a method removed, under the worst
+// attackers. NaN if raw leaks nothing.
+double leakage_removed(const Results& results, const MethodResult& method);
+
+}  // namespace stp

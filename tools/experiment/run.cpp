@@ -1,0 +1,251 @@
+#include "tools/experiment/run.h"
+
+#include <nlohmann/json.hpp>
+
+#include "engine/progress.h"
+#include "tools/experiment/interrupt.h"
+
+namespace stp {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kPrefix = "anonymiser.";
+
+// The stages in order; evaluation of raw clips only if the recipe wants it.
+std::vector<std::string> stage_names(const Recipe& recipe) {
+  std::vector<std::string> names = {"init", "adversarial"};
+  if (recipe.evaluate.raw) names.emplace_back("evaluate raw");
+  names.emplace_back("evaluate stprivacy");
+  return names;
+}
+
+Phase phase_of(const std::string& stage) {
+  if (stage == "init") return Phase::init;
+  return stage == "adversarial" ? Phase::adversarial : Phase::evaluate;
+}
+
+std::unique_ptr<Stage> make_stage(const std::string& name, Experiment& experiment) {
+  if (name == "init") return make_init(experiment);
+  if (name == "adversarial") return make_adversarial(experiment);
+  return make_evaluation(experiment, name == "evaluate stprivacy");
+}
+
+// The recipe that a checkpoint holds as a text.
+Recipe recipe_of_text(const std::string& text, const std::string& source) {
+  Recipe recipe;
+  Schema schema;
+  register_recipe(schema, recipe);
+  const std::vector<std::string> problems = schema.read(text, source);
+  if (!problems.empty()) refuse("{}: {}", source, problems.front());
+  recipe.validate();
+  return recipe;
+}
+
+// One run in its folder.
+class Run {
+ public:
+  Run(const Recipe& recipe, const RunRequest& request, Console& console)
+      : request_(request),
+        console_(console),
+        folder_(prepare(recipe, request)),
+        lock_(folder_),
+        checkpoints_(folder_ / "checkpoints"),
+        names_(stage_names(recipe)),
+        experiment_(recipe, Backend(Device::cpu)) {}
+
+  Results carry_out() {
+    begin();
+    while (index_ < names_.size() && wanted(names_[index_])) {
+      carry_out_stage();
+      ++index_;
+      step_ = 0;
+      stage_.reset();
+      save();
+    }
+    if (index_ == names_.size()) {
+      write_file(folder_ / "results.json", to_json(experiment_.results).dump(2) + "\n");
+    }
+    return experiment_.results;
+  }
+
+ private:
+  static fs::path prepare(const Recipe& recipe, const RunRequest& request) {
+    if (request.resume) {
+      check(fs::exists(request.folder / "config.toml"), "{}: no run to resume; start it without --resume",
+            request.folder.string());
+      return request.folder;
+    }
+    check(!fs::exists(request.folder / "config.toml"),
+          "{}: a run is there already; add --resume to go on, or choose "
+          "another folder with --run",
+          request.folder.string());
+    std::error_code error;
+    fs::create_directories(request.folder, error);
+    check(!error, "{}: cannot be made: {}", request.folder.string(), error.message());
+    write_file(request.folder / "config.toml", resolved(recipe));
+    return request.folder;
+  }
+
+  // Where the run stands: from its checkpoint, or at the beginning.
+  void begin() {
+    const auto loaded = request_.resume ? checkpoints_.load() : std::nullopt;
+    if (!loaded) {
+      log_ = std::make_unique<RunLog>(folder_, LogPosition());
+      if (request_.phase != Phase::all && request_.phase != Phase::init) {
+        refuse("{}: nothing is trained yet; run phase init first", folder_.string());
+      }
+      return;
+    }
+    if (!loaded->notice.empty()) console_.warning(loaded->notice);
+    const Checkpoint& c = loaded->checkpoint;
+    log_ = std::make_unique<RunLog>(folder_, LogPosition{static_cast<std::uint64_t>(c.counter("log.bytes")),
+                                                         static_cast<std::uint64_t>(c.counter("log.digest"))});
+    check(c.text("recipe") == resolved(experiment_.recipe),
+          "{}: the checkpoint was made with another recipe; resume with the run's own config.toml",
+          c.path().string());
+    index_ = static_cast<std::size_t>(c.counter("stage"));
+    step_ = c.counter("step");
+    experiment_.results = results_from_json(nlohmann::ordered_json::parse(c.text("results")));
+    restore_parameters(c, kPrefix, experiment_.anonymiser->parameters());
+    if (index_ < names_.size() && step_ > 0) {
+      stage_ = make_stage(names_[index_], experiment_);
+      stage_->restore(c);
+    }
+    check_phase();
+  }
+
+  void check_phase() const {
+    if (request_.phase == Phase::all || index_ == names_.size()) return;
+    const Phase next = phase_of(names_[index_]);
+    check(next <= request_.phase, "{}: phase {} is done already", folder_.string(), names_[index_ - 1]);
+    check(next == request_.phase, "{}: stage {} comes first", folder_.string(), names_[index_]);
+  }
+
+  bool wanted(const std::string& stage) const {
+    return request_.phase == Phase::all || phase_of(stage) == request_.phase;
+  }
+
+  void carry_out_stage() {
+    if (!stage_) stage_ = make_stage(names_[index_], experiment_);
+    const std::int64_t steps = stage_->steps(), log_every = experiment_.recipe.train.log_every;
+    Progress progress(console_, stage_->name(), steps, "step", step_);
+    const double start = steady_seconds();
+    while (step_ < steps) {
+      std::vector<LogField> fields = stage_->step(step_);
+      ++step_;
+      if (step_ % log_every == 0 || step_ == steps) log_step(fields);
+      progress.advance(step_, summary(fields));
+      const bool due = step_ % experiment_.recipe.train.save_every == 0 && step_ < steps;
+      if (due || interrupted_by()) save();
+      stop_if_interrupted();
+    }
+    progress.finish();
+    log_->timing("stage", {{"stage", stage_->name()}, {"seconds", steady_seconds() - start}});
+    stage_->finish();
+    if (names_[index_] == "adversarial") save_model(folder_ / "anonymiser.safetensors", experiment_);
+    if (phase_of(names_[index_]) == Phase::evaluate) log_result(experiment_.results.methods.back());
+  }
+
+  void log_step(const std::vector<LogField>& fields) {
+    std::vector<LogField> line = {{"stage", stage_->name()}, {"step", step_}};
+    line.insert(line.end(), fields.begin(), fields.end());
+    log_->event("step", line);
+  }
+
+  void log_result(const MethodResult& m) {
+    std::vector<double> cmaps;
+    for (const AttackerResult& a : m.attackers) cmaps.push_back(a.cmap);
+    log_->event("result", {{"method", m.method}, {"top1", m.top1}, {"kept", m.kept}, {"cmap", cmaps}});
+  }
+
+  // The losses of a step, for the progress line.
+  static std::string summary(const std::vector<LogField>& fields) {
+    std::string text;
+    for (const LogField& field : fields) {
+      const double* value = std::get_if<double>(&field.value);
+      if (value && field.key.ends_with("_loss")) {
+        text += fmt::format("{}{} {:.3f}", text.empty() ? "" : ", ", field.key.substr(0, field.key.size() - 5),
+                            *value);
+      }
+    }
+    return text;
+  }
+
+  void save() {
+    const LogPosition position = log_->checkpoint();
+    CheckpointBuilder builder;
+    builder.text("recipe", resolved(experiment_.recipe));
+    builder.text("results", to_json(experiment_.results).dump());
+    builder.counter("stage", static_cast<std::int64_t>(index_));
+    builder.counter("step", step_);
+    builder.counter("log.bytes", static_cast<std::int64_t>(position.bytes));
+    builder.counter("log.digest", static_cast<std::int64_t>(position.digest));
+    builder.parameters(kPrefix, experiment_.anonymiser->parameters());
+    if (stage_) stage_->save(builder);
+    checkpoints_.save(builder.content());
+  }
+
+  void stop_if_interrupted() const {
+    if (const int signal = interrupted_by()) {
+      throw Interrupted(signal, fmt::format("stopped at {}, step {}; everything is saved. Go on with: {}",
+                                            stage_->name(), step_, request_.resume_command));
+    }
+  }
+
+  RunRequest request_;
+  Console& console_;
+  fs::path folder_;
+  FolderLock lock_;
+  CheckpointFolder checkpoints_;
+  std::vector<std::string> names_;
+  Experiment experiment_;
+  std::unique_ptr<RunLog> log_;
+  std::size_t index_ = 0;  // of the stage under way
+  std::int64_t step_ = 0;  // steps of it that are done
+  std::unique_ptr<Stage> stage_;
+};
+
+}  // namespace
+
+Results run_experiment(const Recipe& recipe, const RunRequest& request, Console& console) {
+  return Run(recipe, request, console).carry_out();
+}
+
+Recipe recipe_of_run(const fs::path& folder) {
+  check(fs::exists(folder / "config.toml"), "{}: not a run; it has no config.toml", folder.string());
+  return load_recipe(folder / "config.toml", {});
+}
+
+void save_model(const fs::path& path, const Experiment& experiment) {
+  CheckpointBuilder builder;
+  builder.text("recipe", resolved(experiment.recipe));
+  builder.text("trained", "adversarial");
+  builder.parameters("", experiment.anonymiser->parameters());
+  save_checkpoint(path, builder.content());
+}
+
+LoadedModel load_model(const fs::path& path, const Backend& backend) {
+  fs::path file = path;
+  if (fs::is_directory(path)) {
+    file = path / "anonymiser.safetensors";
+    check(fs::exists(file), "{}: no trained anonymiser; finish phase adversarial first", path.string());
+  }
+  const Checkpoint checkpoint(file);
+  check(checkpoint.has_text("recipe"), "{}: not a model of ours; it holds no recipe", file.string());
+  // A checkpoint of a run is a model once the adversarial phase is behind it.
+  const bool of_run = checkpoint.has_counter("stage");
+  const bool trained = of_run ? checkpoint.counter("stage") >= 2
+                              : checkpoint.has_text("trained") && checkpoint.text("trained") == "adversarial";
+  check(trained, "{}: its anonymiser was not trained against recognisers; finish phase adversarial first",
+        file.string());
+  LoadedModel model;
+  model.recipe = recipe_of_text(checkpoint.text("recipe"), file.string());
+  model.anonymiser = std::make_unique<Stprivacy>(backend, 0, model.recipe.stprivacy());
+  restore_parameters(checkpoint, of_run ? kPrefix : "", model.anonymiser->parameters());
+  model.digest = hexadecimal(digest(std::as_bytes(std::span(checkpoint.file().header_text()))));
+  return model;
+}
+
+}  // namespace stp

@@ -1,0 +1,62 @@
+#include "tools/experiment/stage.h"
+
+#include <cmath>
+
+#include "engine/rng.h"
+
+namespace stp {
+
+LabelTable label_table(const Dataset& data, const std::vector<Item>& items) {
+  LabelTable table;
+  table.classes = data.classes.size();
+  table.attributes = data.attributes.size();
+  for (const Item& item : items) {
+    table.actions.push_back(item.label);
+    for (float a : item.attributes) table.positive.push_back(a > 0.5f ? 1 : 0);
+  }
+  return table;
+}
+
+Experiment::Experiment(const Recipe& experiment, const Backend& device)
+    : recipe(experiment), data(read_dataset(experiment.dataset())), backend(device) {
+  check(data.classes.size() >= 2, "data: {} class; an action recogniser needs at least two",
+        data.classes.size());
+  check(!data.attributes.empty(), "data: no privacy labels; set data.labels to a CSV of them");
+  anonymiser = std::make_unique<Stprivacy>(backend, stream_id("anonymiser", {seed()}), recipe.stprivacy());
+  start_from_image(anonymiser->parameters(), anonymiser->options().vit);
+  results.attributes = data.attributes;
+  results.chance = chance_points(label_table(data, data.train), label_table(data, data.test));
+}
+
+std::int64_t Experiment::steps(std::int64_t given, double epochs, std::int64_t clips_of_step) const {
+  if (given > 0) return given;
+  const double clips = epochs * static_cast<double>(data.train.size());
+  return std::max<std::int64_t>(1, std::llround(clips / static_cast<double>(clips_of_step)));
+}
+
+void Experiment::start_from_image(const Parameters& parameters, const VitOptions& vit) const {
+  if (recipe.weights.image.empty()) return;
+  const SafetensorsFile file(recipe.weights.image);
+  const Inflation inflation =
+      recipe.weights.inflation == "averaging" ? Inflation::averaging : Inflation::central;
+  import_weights(file, parameters, vit, inflation);
+}
+
+std::vector<Tensor> draw_noise(const Experiment& e, const std::string& stage, std::int64_t step, int part) {
+  std::vector<Tensor> noise;
+  if (!e.anonymiser->sparsifies()) return noise;
+  const Shape shape = {e.recipe.train.batch, e.anonymiser->options().vit.tokens(), 2};
+  for (std::size_t m = 0; m < e.anonymiser->options().keep.size(); ++m) {
+    const std::uint64_t stream =
+        stream_id("gumbel " + stage, {static_cast<std::uint64_t>(step), static_cast<std::uint64_t>(part), m});
+    noise.push_back(gumbel_noise(e.backend, shape, e.seed(), stream));
+  }
+  return noise;
+}
+
+DropPathDraw drop_draw(const Experiment& e, const std::string& network, std::int64_t step, int part) {
+  return {true, e.seed(),
+          stream_id("drop " + network, {static_cast<std::uint64_t>(step), static_cast<std::uint64_t>(part)})};
+}
+
+}  // namespace stp

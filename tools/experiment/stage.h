@@ -1,0 +1,63 @@
+// A run is a sequence of stages, each a number of steps: phase init, phase adversarial, and phase evaluate's
+// judging of the raw and of the anonymised clips. A step is a pure function of the recipe, its number and what
+// the stage saved.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "engine/log.h"
+#include "tools/experiment/feed.h"
+#include "tools/experiment/networks.h"
+#include "tools/experiment/results.h"
+
+namespace stp {
+
+// What all stages of a run share.
+struct Experiment {
+  Recipe recipe;
+  Dataset data;
+  Backend backend;
+  std::unique_ptr<Stprivacy> anonymiser;
+  Results results;
+
+  Experiment(const Recipe& experiment, const Backend& device);
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(recipe.seed); }
+  // Steps of a phase: as given, or as many as its epochs take with the given clips a step.
+  std::int64_t steps(std::int64_t given, double epochs, std::int64_t clips_of_step) const;
+  // Image weights, if the recipe names any, into a network that starts.
+  void start_from_image(const Parameters& parameters, const VitOptions& vit) const;
+};
+
+LabelTable label_table(const Dataset& data, const std::vector<Item>& items);
+
+// The random draws of a step: a pure function of seed, stage, step and part.
+std::vector<Tensor> draw_noise(const Experiment& e, const std::string& stage, std::int64_t step, int part);
+DropPathDraw drop_draw(const Experiment& e, const std::string& network, std::int64_t step, int part);
+
+class Stage {
+ public:
+  Stage() = default;
+  virtual ~Stage() = default;
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
+  virtual std::string name() const = 0;
+  virtual std::int64_t steps() const = 0;
+  // Does step `number` (from 0) and returns what to log of it.
+  virtual std::vector<LogField> step(std::int64_t number) = 0;
+  // After the last step: what the stage leaves in the experiment.
+  virtual void finish() {}
+  // Everything of the stage that a checkpoint must hold besides the anonymiser's parameters.
+  virtual void save(CheckpointBuilder& builder) const = 0;
+  virtual void restore(const Checkpoint& checkpoint) = 0;
+};
+
+std::unique_ptr<Stage> make_init(Experiment& experiment);
+std::unique_ptr<Stage> make_adversarial(Experiment& experiment);
+// Fresh recognisers on raw clips, or on what the frozen anonymiser delivers.
+std::unique_ptr<Stage> make_evaluation(Experiment& experiment, bool anonymised);
+
+}  // namespace stp

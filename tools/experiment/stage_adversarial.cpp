@@ -1,0 +1,199 @@
+// Phase 2 (equation 13): the anonymiser against two recognisers that keep learning.
+#include <cmath>
+#include <optional>
+
+#include "engine/rng.h"
+#include "engine/schedule.h"
+#include "tools/experiment/stage.h"
+
+namespace stp {
+
+namespace {
+
+AdversaryOptions adversary_options(const AdversarialRecipe& r) {
+  AdversaryOptions o;
+  o.action_weight = r.lambda_action;
+  o.privacy_weight = r.lambda_privacy;
+  o.ratio_weight = r.ratio_weight;
+  o.ratio_scope = r.ratio_scope == "slot" ? RatioScope::slot : RatioScope::clip;
+  o.privacy_term = r.privacy_term == "negative"
+                       ? PrivacyTerm::negative
+                       : (r.privacy_term == "bounded" ? PrivacyTerm::bounded : PrivacyTerm::confusion);
+  o.gathered_update = r.gathered_update;
+  return o;
+}
+
+class AdversarialStage : public Stage {
+ public:
+  explicit AdversarialStage(Experiment& e)
+      : e_(e),
+        recipe_(e.recipe.adversarial),
+        parts_(e.recipe.train.accumulate),
+        steps_(e.steps(recipe_.steps, recipe_.epochs, clips_of_step())),
+        action_(e.backend, stream_id("action", {e.seed()}),
+                e.recipe.recogniser_for(static_cast<std::int64_t>(e.data.classes.size()))),
+        privacy_(e.backend, stream_id("privacy", {e.seed(), 0}),
+                 e.recipe.recogniser_for(static_cast<std::int64_t>(e.data.attributes.size()))),
+        learner_("anonymiser", e.anonymiser->parameters(), e.recipe.optimizer, e.recipe.model.depth),
+        action_learner_("action", action_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
+        privacy_learner_("privacy", privacy_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
+        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial")) {
+    e.start_from_image(action_.parameters(), action_.options().vit);
+    e.start_from_image(privacy_.parameters(), privacy_.options().vit);
+    if (recipe_.freeze_sparsifier) freeze_sparsifier();
+  }
+
+  std::string name() const override { return "adversarial"; }
+  std::int64_t steps() const override { return steps_; }
+
+  std::vector<LogField> step(std::int64_t number) override {
+    number_ = number;
+    if (restarts(number)) restart_attacker();
+    losses_ = {};
+    norm_ = 0;
+    const bool simultaneous = recipe_.order == "simultaneous";
+    for (int round = 0; round < recipe_.recogniser_steps; ++round) {
+      const bool last = round + 1 == recipe_.recogniser_steps;
+      const bool anonymiser_learns = last && !only_recognisers(number);
+      const bool recognisers_learn =
+          recipe_.order != "alternate" || number % 2 == 1 || only_recognisers(number);
+      std::vector<LabelledClips> batches = next_batches(number, round);
+      if (simultaneous && anonymiser_learns) {
+        joint_step(batches[0], round);
+      } else {
+        turn_step(batches, round, recognisers_learn,
+                  anonymiser_learns && (recipe_.order != "alternate" || number % 2 == 0));
+      }
+    }
+    return {{"action_loss", losses_.action}, {"privacy_loss", losses_.privacy},  {"ratio_loss", losses_.ratio},
+            {"keep", losses_.keep},          {"rate", rate(recipe_.anonymiser)}, {"norm", norm_}};
+  }
+
+  void save(CheckpointBuilder& builder) const override {
+    learner_.save(builder, false);
+    action_learner_.save(builder, true);
+    privacy_learner_.save(builder, true);
+  }
+  void restore(const Checkpoint& checkpoint) override {
+    learner_.restore(checkpoint, false);
+    action_learner_.restore(checkpoint, true);
+    privacy_learner_.restore(checkpoint, true);
+  }
+
+ private:
+  std::int64_t clips_of_step() const {
+    return static_cast<std::int64_t>(e_.recipe.train.batch) * parts_ * recipe_.recogniser_steps;
+  }
+  std::string where() const { return fmt::format("adversarial, step {}", number_); }
+  double rate(const RateRecipe& r) const { return rate_at(r, number_, steps_); }
+
+  bool restarts(std::int64_t number) const {
+    return recipe_.restart_every > 0 && number > 0 && number % recipe_.restart_every == 0;
+  }
+  // Steps in which the recognisers catch up: at the start and after a restart.
+  bool only_recognisers(std::int64_t number) const {
+    const bool caught_up = recipe_.restart_every == 0 || number < recipe_.restart_every ||
+                           number % recipe_.restart_every >= recipe_.catch_up;
+    return number < recipe_.recogniser_warmup || !caught_up;
+  }
+  void restart_attacker() {
+    const auto generation = static_cast<std::uint64_t>(number_ / recipe_.restart_every);
+    privacy_learner_.restart(stream_id("privacy", {e_.seed(), generation}));
+    e_.start_from_image(privacy_.parameters(), privacy_.options().vit);
+  }
+
+  // As the released code's freezing: embeddings, the blocks before the last scorer and the scorers stay as they
+  // are.
+  void freeze_sparsifier() const {
+    const std::int64_t first = e_.recipe.model.score_before.back();
+    for (const Parameter& p : e_.anonymiser->parameters().all()) {
+      bool learns = p.name.starts_with("norm_recon.") || p.name.starts_with("head_recon.");
+      for (std::int64_t block = first; block < e_.recipe.model.depth; ++block) {
+        learns = learns || p.name.starts_with(fmt::format("blocks.{}.", block));
+      }
+      p.tensor.set_wants_gradient(learns);
+    }
+  }
+
+  std::vector<LabelledClips> next_batches(std::int64_t number, int round) {
+    std::vector<LabelledClips> batches;
+    const std::int64_t first = (number * recipe_.recogniser_steps + round) * parts_;
+    for (int part = 0; part < parts_; ++part) batches.push_back(feed_.batch(first + part));
+    return batches;
+  }
+
+  AdversaryOptions options() const {
+    AdversaryOptions o = adversary_options(recipe_);
+    const auto ramp = static_cast<std::int64_t>(recipe_.lambda_privacy_ramp * static_cast<double>(steps_));
+    o.privacy_weight = linear_ramp(number_, {ramp > 0 ? 0 : o.privacy_weight, o.privacy_weight, 0, ramp});
+    return o;
+  }
+
+  std::unique_ptr<AnonymiserStep> pass(const LabelledClips& batch, int round, int part) const {
+    const int draw = round * parts_ + part;
+    return std::make_unique<AnonymiserStep>(*e_.anonymiser, batch, draw_noise(e_, name(), number_, draw),
+                                            drop_draw(e_, "anonymiser", number_, draw));
+  }
+
+  // Recognisers first, then the anonymiser through them as they are then.
+  void turn_step(const std::vector<LabelledClips>& batches, int round, bool recognisers_learn,
+                 bool anonymiser_learns) {
+    const double weight = 1.0 / parts_;
+    std::unique_ptr<AnonymiserStep> held;  // with a single part its pass serves both turns
+    if (recognisers_learn) {
+      for (int part = 0; part < parts_; ++part) {
+        held = pass(batches[static_cast<std::size_t>(part)], round, part);
+        const RecogniserView view = held->view();
+        const LabelledClips& batch = batches[static_cast<std::size_t>(part)];
+        losses_.action = action_gradients(action_, view, batch, drop_draw(e_, "action", number_, part),
+                                          recipe_.gathered_update, weight);
+        losses_.privacy = privacy_gradients(privacy_, view, batch, drop_draw(e_, "privacy", number_, part),
+                                            recipe_.gathered_update, weight);
+        check_losses();
+      }
+      action_learner_.step(where(), rate(recipe_.action));
+      privacy_learner_.step(where(), rate(recipe_.privacy));
+    }
+    if (!anonymiser_learns) return;
+    for (int part = 0; part < parts_; ++part) {
+      if (!held || parts_ > 1) held = pass(batches[static_cast<std::size_t>(part)], round, part);
+      losses_ = held->gradients(action_, privacy_, options(), weight);
+      check_losses();
+    }
+    norm_ = learner_.step(where(), rate(recipe_.anonymiser));
+  }
+
+  void joint_step(const LabelledClips& batch, int round) {
+    losses_ =
+        pass(batch, round, 0)
+            ->joint_gradients(action_, privacy_, drop_draw(e_, "recognisers", number_, round), options(), 1);
+    check_losses();
+    action_learner_.step(where(), rate(recipe_.action));
+    privacy_learner_.step(where(), rate(recipe_.privacy));
+    norm_ = learner_.step(where(), rate(recipe_.anonymiser));
+  }
+
+  void check_losses() const {
+    check_finite(where(), "action loss", losses_.action);
+    check_finite(where(), "privacy loss", losses_.privacy);
+  }
+
+  Experiment& e_;
+  AdversarialRecipe recipe_;
+  int parts_;
+  std::int64_t steps_;
+  Recogniser action_, privacy_;
+  Learner learner_, action_learner_, privacy_learner_;
+  Feed feed_;
+  std::int64_t number_ = 0;
+  StepLosses losses_;
+  double norm_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> make_adversarial(Experiment& experiment) {
+  return std::make_unique<AdversarialStage>(experiment);
+}
+
+}  // namespace stp
