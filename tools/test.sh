@@ -1,0 +1,11 @@
+#!/bin/sh
+# Builds and runs every test: the whole suite in Release, then units and parsers again under the address and
+# undefined-behaviour sanitizers. Slow proofs have the label "slow" and run by name: ctest --test-dir build -L slow
+set -eu
+cd "$(dirname "$0")/.."
+
+tools/build.sh
+ctest --test-dir build --output-on-failure -LE slow
+
+STP_BUILD=build-sanitize STP_CMAKE="-DSTP_SANITIZE=address,undefined -DSTP_BENCH=OFF -DSTP_TARGETS=unit" tools/build.sh
+ctest --test-dir build-sanitize --output-on-failure -L unit
