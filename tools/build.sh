@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the build needs, if it is missing, and builds into build/ (Release). Debian 12 and its kin.
-# The program is build/stprivacy. Environment: STP_BUILD, another folder; STP_CMAKE, further CMake options.
+# The program is build/stprivacy. Environment: STP_BUILD, another folder; STP_CMAKE, further CMake options;
+# STP_TARGETS, what to build instead of everything.
 set -eu
 cd "$(dirname "$0")/.."
 build=${STP_BUILD:-build}
@@ -26,4 +27,5 @@ launcher=""
 command -v ccache >/dev/null && launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
 # shellcheck disable=SC2086
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release $launcher ${STP_CMAKE:-}
-cmake --build "$build"
+# shellcheck disable=SC2086
+cmake --build "$build" ${STP_TARGETS:+--target $STP_TARGETS}
