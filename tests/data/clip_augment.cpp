@@ -102,6 +102,15 @@ TEST_CASE("clip augment: hue turns the colours, a whole turn gives them back") {
   CHECK(moved > 10);
   a.hue = 1;
   CHECK(applied(a) == before);
+  // Red turns towards yellow, or towards magenta the other way.
+  for (const double turn : {0.1, -0.1}) {
+    std::vector<std::uint8_t> red = {180, 80, 80};
+    Augmentation turned;
+    turned.hue = turn;
+    apply(turned, red, 1, 1, 1);
+    CHECK((red[1] > 90) == (turn > 0));
+    CHECK((red[2] > 90) == (turn < 0));
+  }
   // Grays have no hue.
   std::vector<std::uint8_t> gray(3 * T * Y * X, 77);
   a.hue = 0.3;

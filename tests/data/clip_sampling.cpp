@@ -122,6 +122,19 @@ TEST_CASE("clip: random parts have the area and aspect asked for, and their plac
   CHECK(places.size() > 450);
 }
 
+TEST_CASE("clip: random parts take the aspect of a target that is not square") {
+  Random random(5, stream_id("test"));
+  CropSpec spec;
+  spec.area_low = 0.1;
+  spec.area_high = 0.2;
+  for (int i = 0; i < 200; ++i) {
+    const Crop crop = random_crop(480, 640, 50, 100, spec, random);
+    const double aspect = static_cast<double>(crop.width) / crop.height / 2;
+    // Sides of 107 pixels and more rounded to whole ones.
+    CHECK((aspect > 0.75 * 0.99 && aspect < 4.0 / 3 * 1.01));
+  }
+}
+
 TEST_CASE("clip: scaled cuts are the covering part divided by the factor") {
   Random random(5, stream_id("test"));
   CropSpec spec;

@@ -10,6 +10,7 @@
 #include "data/image.h"
 #include "data/loader.h"
 #include "data/resize.h"
+#include "engine/digest.h"
 #include "tests/data/clips.h"
 
 namespace stp {
@@ -36,11 +37,12 @@ LoaderOptions small_options() {
   return options;
 }
 
-// A batch in one string, place included: equal strings are equal batches.
-std::string digest(const Batch& batch) {
-  std::string out = fmt::format("{} {} {}x{}x{}x{} {}:", batch.epoch, batch.index, batch.B, batch.T, batch.Y,
-                                batch.X, batch.A);
-  out.append(batch.pixels.begin(), batch.pixels.end());
+// A batch in one line, place included: equal lines are equal batches.
+std::string summary(const Batch& batch) {
+  Digest pixels;
+  pixels.add(std::as_bytes(std::span(batch.pixels)));
+  std::string out = fmt::format("{} {} {}x{}x{}x{} {} pixels {:x}: ", batch.epoch, batch.index, batch.B,
+                                batch.T, batch.Y, batch.X, batch.A, pixels.value());
   for (std::size_t b = 0; b < batch.items.size(); ++b)
     out += fmt::format("{} {} {},", batch.labels[b], batch.items[b], batch.views[b]);
   for (const float attribute : batch.attributes) out += fmt::format("{},", attribute);
@@ -51,7 +53,7 @@ std::vector<std::string> epochs(Loader& loader, int count) {
   std::vector<std::string> out;
   Batch batch;
   for (int e = 0; e < count; ++e)
-    while (loader.next(batch)) out.push_back(digest(batch));
+    while (loader.next(batch)) out.push_back(summary(batch));
   return out;
 }
 
@@ -157,7 +159,7 @@ TEST_CASE("loader: any place can be opened directly") {
     loader.open(position);
     CHECK(loader.position() == position);
     REQUIRE(loader.next(batch));
-    CHECK(digest(batch) == wanted[static_cast<std::size_t>(place)]);
+    CHECK(summary(batch) == wanted[static_cast<std::size_t>(place)]);
   }
   // The end of an epoch is a place too: what a checkpoint after the last batch holds.
   loader.open({1, 2});
@@ -167,7 +169,7 @@ TEST_CASE("loader: any place can be opened directly") {
   resumed.open({1, 3});
   CHECK_FALSE(resumed.next(batch));
   REQUIRE(resumed.next(batch));
-  CHECK(digest(batch) == wanted[6]);
+  CHECK(summary(batch) == wanted[6]);
 }
 
 TEST_CASE("loader: opening a place decodes nothing that came before it") {
@@ -183,7 +185,7 @@ TEST_CASE("loader: opening a place decodes nothing that came before it") {
   loader.open({0, 1});
   Batch batch;
   REQUIRE(loader.next(batch));
-  CHECK(digest(batch) == wanted[1]);
+  CHECK(summary(batch) == wanted[1]);
 }
 
 TEST_CASE("loader: evaluation shows all clips and crops of every item in order, pass after pass") {
