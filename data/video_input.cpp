@@ -252,12 +252,13 @@ VideoInput::Packet VideoInput::read(AVPacket& packet) {
     const int code = av_read_frame(format_.get(), &packet);
     check_read();
     if (code == AVERROR(EAGAIN)) continue;
-    // Some demultiplexers report the end where they met an error, and some do not know where the end should be.
-    const bool error = log_.container_errors > errors;
-    if (code == AVERROR_EOF && !error && !cut_short(bytes_, format_->iformat->name)) return Packet::end;
+    // Some demultiplexers report the end where they met an error, perhaps while probing already, and some do
+    // not know where the end should be.
+    if (code == AVERROR_EOF && log_.container_errors == 0 && !cut_short(bytes_, format_->iformat->name))
+      return Packet::end;
     if (code < 0) return Packet::broken;
     if (packet.stream_index != stream_->index) continue;
-    if (error) packet.flags |= AV_PKT_FLAG_CORRUPT;
+    if (log_.container_errors > errors) packet.flags |= AV_PKT_FLAG_CORRUPT;
     return Packet::read;
   }
 }
