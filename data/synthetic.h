@@ -3,13 +3,15 @@
 // a VP label table, so that everything downstream reads it as it reads the published sets.
 //
 // Three facts hold by construction and are tested:
-//   1. One frame says nothing about the action (synthetic_motion.h): every pose has the same probability under
-//      every action; an action is the set of joints that move.
-//   2. Outlines say nothing about the attributes (synthetic_outfit.h): attributes choose colours inside parts
-//   whose
-//      geometry is drawn without them.
-//   3. Clip i is a pure function of (seed, i) and the options that describe content; no clip depends on
-//   another.
+//
+//   One frame leaves the action open (synthetic_motion.h): an action is a pair of poses, and every pose
+//   belongs to three or four actions.
+//
+//   Outlines and motion say nothing about the attributes (synthetic_outfit.h): attributes choose colours
+//   inside body parts, and what the parts are and do is decided without them.
+//
+//   Clip i is a function of (seed, i) and the options that describe content; no clip depends on another.
+//   The same seed, options and build give the same bytes.
 #pragma once
 
 #include <array>
@@ -35,11 +37,11 @@ struct SyntheticOptions {
   std::int64_t clips = 8000;    // clip i has action i mod 8
   int width = 64, height = 64;  // pixels, even (4:2:0 chroma), 32 to 1024
   int frames = 24;              // per clip, 1 to 4096
-  int frame_rate = 12;          // frames per second; motion is in seconds: about one cycle per second
-  double difficulty = 0.3;      // 0 easy to 1 hard: clutter, noise, camera motion, tempo, scale, position
-  std::array<double, kSyntheticAttributes> prevalence{0.5, 0.5, 0.5, 0.5,
-                                                      0.5};  // share of clips with the attribute
-  double correlation = 0.0;  // 0: attributes independent of the action; 1: decided by it (attribute_table)
+  int frame_rate = 12;          // per second, 4 to 240; people move at about one cycle per second
+  double difficulty = 0.2;      // 0 easy to 1 hard: clutter, noise, camera motion, tempo, scale, position
+  // Share of the clips that have the attribute.
+  std::array<double, kSyntheticAttributes> prevalence{0.5, 0.5, 0.5, 0.5, 0.5};
+  double correlation = 0.0;  // 0: attributes independent of the action; 1: decided by it, see attribute table
   int test_every = 5;        // one clip in so many is a test clip of a split; 3 or more
   bool lossless = false;     // videos equal the rendered frames bit for bit
   int quality = 18;          // x264 rate factor when not lossless, 0 (best) to 51
@@ -67,9 +69,9 @@ struct SyntheticLabel {
   std::int64_t index = 0;
   int action = 0;                                       // 0 to 7
   std::array<bool, kSyntheticAttributes> attributes{};  // identifiable or not
-  std::array<Part, kSyntheticSplits> splits{};  // of every test_every clips of an action, each split tests
-                                                // another one
-  std::string name;                             // file name without folder: wave_000007.mp4
+  // Of every test_every clips of an action each split tests one, and another one than the other splits.
+  std::array<Part, kSyntheticSplits> splits{};
+  std::string name;  // file name without folder: squat_000007.mp4
 };
 
 // Label of clip `index`, 0 <= index < clips. Depends on seed, index, prevalence, correlation and test_every

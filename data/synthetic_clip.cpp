@@ -8,8 +8,7 @@ constexpr float kOutlineWidth = 0.016F;  // standing heights: figures stay visib
 
 Clip::Clip(const SyntheticOptions& options, const SyntheticLabel& label)
     : rate_(options.frame_rate),
-      scene_(options.seed, label.index, options.difficulty, options.width, options.height,
-             static_cast<double>(options.frames) / options.frame_rate),
+      scene_(options.seed, label.index, options.difficulty, options.width, options.height),
       people_{{{draw_idle_motion(options.seed, label.index, options.difficulty),
                 Outfit(options.seed, label.index, 1, label.attributes), scene_.bystander()},
                {draw_motion(options.seed, label.index, options.difficulty, label.action),

@@ -33,7 +33,7 @@ Skeleton skeleton_of(const Pose& pose, bool mirrored) {
   const float lean = pose[kLean] * kDegree;
   const float height = kLegLength - pose[kCrouch];
   s[kPelvis] = {0, -height - pose[kHop]};
-  s[kNeck] = s[kPelvis] + rotated({0, -kTorsoLength}, lean);
+  s[kNeck] = s[kPelvis] + rotated({0, -kTrunkLength}, lean);
   s[kHead] = s[kNeck] + rotated({0, -kNeckToHead}, lean);
   for (const Side& b : kSides) {
     s[b.shoulder] = s[kNeck] + rotated({b.side * kShoulderWidth, 0.03F}, lean);
@@ -49,18 +49,18 @@ Skeleton skeleton_of(const Pose& pose, bool mirrored) {
 }
 
 std::array<Limb, kLimbs> limbs_of(const Skeleton& s) {
-  const Vec2 across = s[kRightHip] - s[kLeftHip];
-  const Vec2 down = 0.5F * (s[kPelvis] - s[kNeck]);
+  const Vec2 across = 0.4F * (s[kRightHip] - s[kLeftHip]);
+  const Vec2 up = (1 / kTrunkLength) * (s[kNeck] - s[kPelvis]);  // of length 1
   return {{
-      {BodyPart::leg, {s[kLeftHip], s[kLeftFoot], 0.062F, 0.05F}},
-      {BodyPart::leg, {s[kRightHip], s[kRightFoot], 0.062F, 0.05F}},
-      {BodyPart::torso, {s[kNeck] + 0.25F * down, s[kPelvis], 0.125F, 0.105F}},
-      {BodyPart::hips, {s[kPelvis] - 0.4F * across, s[kPelvis] + 0.4F * across, 0.105F, 0.105F}},
+      {BodyPart::leg, {s[kLeftFoot], s[kLeftHip], 0.05F, 0.062F}},
+      {BodyPart::leg, {s[kRightFoot], s[kRightHip], 0.05F, 0.062F}},
+      {BodyPart::torso, {s[kNeck] - 0.035F * up, s[kPelvis], 0.125F, 0.105F}},
+      {BodyPart::hips, {s[kPelvis] - across, s[kPelvis] + across, 0.105F, 0.105F}},
       {BodyPart::upper_arm, {s[kLeftShoulder], s[kLeftElbow], 0.05F, 0.046F}},
       {BodyPart::forearm, {s[kLeftElbow], s[kLeftHand], 0.046F, 0.05F}},
       {BodyPart::upper_arm, {s[kRightShoulder], s[kRightElbow], 0.05F, 0.046F}},
       {BodyPart::forearm, {s[kRightElbow], s[kRightHand], 0.046F, 0.05F}},
-      {BodyPart::head, {s[kHead], s[kHead] + Vec2{0, 0}, kHeadRadius, kHeadRadius}},
+      {BodyPart::head, {s[kHead] + kHeadHalf * up, s[kHead] - kHeadHalf * up, 0.125F, 0.12F}},
   }};
 }
 

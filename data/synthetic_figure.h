@@ -1,6 +1,5 @@
 // The articulated figure: joints from a pose, and the body parts (capsules) hung on the joints. Lengths are in
-// standing heights; the origin is the ground between the feet, x to the right, y down. Nothing here knows an
-// attribute.
+// standing heights; the origin is the ground between the feet, x to the right, y down. No attribute is known.
 #pragma once
 
 #include <array>
@@ -44,10 +43,10 @@ inline constexpr int kLimbs = 9;
 // The parts in the order in which they are painted, back to front.
 std::array<Limb, kLimbs> limbs_of(const Skeleton& skeleton);
 
-// Measures that paint refers to.
-inline constexpr float kHeadRadius = 0.135F;
-inline constexpr float kTorsoLength = 0.28F;
-inline constexpr float kForearmLength = 0.19F;
 inline constexpr float kLegLength = 0.42F;
+inline constexpr float kTrunkLength = 0.28F;
+inline constexpr float kForearmLength = 0.19F;
+inline constexpr float kHeadHalf =
+    0.02F;  // the head is a capsule: from this far above its joint to as far below
 
 }  // namespace stp::synthetic

@@ -1,5 +1,4 @@
-// Who is what in VP-Synth: options, labels, splits and the planted correlation. No pixel is needed for any of
-// it.
+// Who is what in VP-Synth: options, labels, splits and the planted correlation. No pixel is needed for that.
 #include <algorithm>
 #include <bit>
 
@@ -39,8 +38,7 @@ std::array<double, kSyntheticActions> planted(int attribute, double prevalence) 
 std::array<Part, kSyntheticSplits> split_parts(const SyntheticOptions& options, std::int64_t index) {
   const auto every = static_cast<std::uint64_t>(options.test_every);
   const auto action = static_cast<std::uint64_t>(index % kSyntheticActions);
-  const auto within =
-      static_cast<std::uint64_t>(index / kSyntheticActions);  // number of the clip among its action's
+  const auto within = static_cast<std::uint64_t>(index / kSyntheticActions);  // the how-manyth of its action
   const std::uint64_t first =
       Random(options.seed, stream_id("synthetic/split", {action, within / every})).below(every);
   std::array<Part, kSyntheticSplits> parts{};
@@ -64,7 +62,7 @@ void check_synthetic_options(const SyntheticOptions& o) {
   check(o.width % 2 == 0 && o.height % 2 == 0, "synthesize: width x height = {} x {}, wanted even numbers",
         o.width, o.height);
   check_range("frames", o.frames, 1, 4096);
-  check_range("frame_rate", o.frame_rate, 1, 240);
+  check_range("frame_rate", o.frame_rate, 4, 240);
   check_range("difficulty", o.difficulty, 0.0, 1.0);
   for (int a = 0; a < kSyntheticAttributes; ++a)
     check_range(fmt::format("prevalence of {}", kSyntheticAttributeNames[a]).c_str(), o.prevalence[a], 0.0,

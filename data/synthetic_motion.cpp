@@ -8,9 +8,8 @@
 
 namespace stp::synthetic {
 
-// Arms: degrees from hanging down, outwards and up. Legs: degrees from straight down, outwards. Crouch: how far
-// the pelvis sinks. Lean: degrees the trunk turns to the right. Hop: how far everything rises. Lengths in
-// standing heights.
+// Arms and legs: degrees from straight down, outwards and up. Lean: degrees the trunk turns to the right.
+// Crouch: how far the pelvis sinks. Hop: how far everything rises. Both in standing heights.
 // clang-format off
 const std::array<Pose, kKeyPoses> kPoses{{
     //          left arm  right arm  left leg  right leg  crouch   lean    hop

@@ -4,8 +4,7 @@
 // each for a while, from a random phase on. Eight of the ten pairs are actions, every pose belongs to three or
 // four of them, and all actions hold their poses equally long. So whoever reads the pose of one frame perfectly
 // still has to guess among three or four actions: the best guess is right with probability 5 poses / (2 x 8
-// actions) = 5/16, a little more with the frames caught between two poses. Two frames half a cycle apart settle
-// it.
+// actions) = 5/16, a little more with the frames caught between two poses. Two frames half a cycle apart tell.
 #pragma once
 
 #include <array>
@@ -16,7 +15,7 @@
 namespace stp::synthetic {
 
 enum Dof { kLeftArm, kRightArm, kLeftLeg, kRightLeg, kCrouch, kLean, kHop, kDofs };
-using Pose = std::array<float, kDofs>;  // degrees and standing heights, see kKeyPoses
+using Pose = std::array<float, kDofs>;  // degrees and standing heights, in the columns of kPoses
 
 enum KeyPose { kStand, kReach, kStar, kSquat, kTilt, kKeyPoses };
 extern const std::array<Pose, kKeyPoses> kPoses;

@@ -20,10 +20,17 @@ Colour draw_skin(Random& random, bool human) {
   return from_hsv(150 + 130 * u, 0.4F * strength, value);
 }
 
-// Dyed cloth: any hue but those of skin.
-Colour draw_cloth(Random& random) {
-  return from_hsv(between(random, 70, 330), between(random, 0.35, 0.85), between(random, 0.35, 0.95));
+struct Range {
+  double low, high;
+};
+
+Colour draw_colour(Random& random, Range hue, Range saturation, Range value) {
+  const float h = between(random, hue.low, hue.high), s = between(random, saturation.low, saturation.high);
+  return from_hsv(h, s, between(random, value.low, value.high));
 }
+
+// Any hue but those of skin, hair, bow and sash.
+Colour draw_cloth(Random& random) { return draw_colour(random, {70, 315}, {0.35, 0.85}, {0.35, 0.95}); }
 
 // 1 inside a band of half-width `half` around 0, soft at its edges.
 float band(float x, float half, float pixel) { return coverage((std::abs(x) - half) / pixel); }
@@ -35,7 +42,7 @@ float stripes(float x, float width, float pixel) {
 }
 
 float disc(Local p, float along, float across, float radius, float pixel) {
-  return coverage((std::hypot(p.along - along, p.across - across) - radius) / pixel);
+  return coverage((Vec2{p.along - along, p.across - across}.length() - radius) / pixel);
 }
 
 }  // namespace
@@ -48,15 +55,15 @@ Outfit::Outfit(std::uint64_t seed, std::int64_t index, int person, const Attribu
   // Who belongs together dresses alike.
   const std::uint64_t wardrobe = attributes[kRelationship] ? 0 : static_cast<std::uint64_t>(person);
   Random random(seed, stream_id("synthetic/outfit", {clip, wardrobe}));
-  hair_ = from_hsv(between(random, 10, 40), between(random, 0.2, 0.7), between(random, 0.08, 0.3));
-  bow_ = from_hsv(between(random, 320, 375), 0.75F, 0.95F);
+  hair_ = draw_colour(random, {10, 40}, {0.2, 0.7}, {0.08, 0.3});
+  bow_ = draw_colour(random, {320, 375}, {0.7, 0.8}, {0.9, 1});
   hood_ = draw_cloth(random);
   shirt_ = draw_cloth(random);
   stripe_ = mix(shirt_, random.chance(0.5) ? Colour{255, 255, 255} : Colour{0, 0, 0}, 0.7F);
   trousers_ = draw_cloth(random);
   hips_ = draw_cloth(random);
   pleat_ = mix(hips_, {255, 255, 255}, 0.65F);
-  sash_ = from_hsv(between(random, 0, 360), 0.9F, 0.9F);
+  sash_ = draw_colour(random, {44, 56}, {0.9, 1}, {0.95, 1});
 }
 
 Colour Outfit::at(BodyPart part, Local local, float pixel) const {
@@ -77,8 +84,9 @@ Colour Outfit::at(BodyPart part, Local local, float pixel) const {
   return {};
 }
 
-// `along` runs from the crown (-radius) to the chin (+radius).
+// `along` runs from the crown down to the chin.
 Colour Outfit::head(Local p, float pixel) const {
+  p.along -= kHeadHalf;  // 0 in the middle
   Colour c = attributes_[kGender] ? hair_ : hood_;
   if (attributes_[kFace]) {
     c = mix(c, skin_, disc(p, 0.025F, 0, 0.095F, pixel));
@@ -86,7 +94,7 @@ Colour Outfit::head(Local p, float pixel) const {
       c = mix(c, kEyeWhite, disc(p, 0.0F, side, 0.03F, pixel));
       c = mix(c, kPupil, disc(p, 0.0F, side, 0.018F, pixel));
     }
-    c = mix(c, kMouth, band(p.along - 0.07F, 0.013F, pixel) * band(p.across, 0.04F, pixel));
+    c = mix(c, kMouth, band(p.along - 0.072F, 0.016F, pixel) * band(p.across, 0.045F, pixel));
   }
   if (attributes_[kGender])
     for (const float side : {-0.035F, 0.035F}) c = mix(c, bow_, disc(p, -0.095F, side, 0.035F, pixel));
@@ -103,8 +111,8 @@ Colour Outfit::torso(Local p, float pixel) const {
   }
   if (attributes_[kRelationship]) {
     const float slant = (p.along - 0.1F + p.across) / std::numbers::sqrt2_v<float>;
-    c = mix(c, kTrim, band(slant, 0.06F, pixel));
-    c = mix(c, sash_, band(slant, 0.035F, pixel));
+    c = mix(c, kTrim, band(slant, 0.075F, pixel));
+    c = mix(c, sash_, band(slant, 0.055F, pixel));
   }
   return c;
 }
@@ -114,16 +122,17 @@ Colour Outfit::hips(Local p, float pixel) const {
   return attributes_[kGender] ? mix(hips_, pleat_, stripes(p.along, 0.04F, pixel)) : hips_;
 }
 
-// Hands are bare always, sleeves end before them.
+// `along` runs from shoulder or elbow to the hand, which is bare always.
 Colour Outfit::arm(Local p, float pixel, bool hand) const {
   if (attributes_[kNudity]) return skin_;
   const Colour sleeve = mix(shirt_, stripe_, stripes(p.along, 0.05F, pixel));
   return hand ? mix(sleeve, skin_, coverage((0.62F * kForearmLength - p.along) / pixel)) : sleeve;
 }
 
+// `along` runs from the foot up to the hip.
 Colour Outfit::leg(Local p, float pixel) const {
   const Colour upper = attributes_[kNudity] ? skin_ : trousers_;
-  return mix(upper, kShoe, coverage((0.88F * kLegLength - p.along) / pixel));
+  return mix(upper, kShoe, coverage((p.along - 0.05F) / pixel));
 }
 
 }  // namespace stp::synthetic

@@ -1,8 +1,8 @@
 // A small software rasteriser: pictures of floats and one antialiased shape, the tapered capsule (a segment
 // with a radius at each end; a disc when the ends coincide). Everything VP-Synth shows is made of it.
 //
-// Coverage of a pixel is that of a straight edge at the signed distance of its centre: 1/2 - d, clamped to [0,
-// 1].
+// A pixel whose centre lies at signed distance d from the edge (negative inside) is covered by 1/2 - d,
+// clamped to 0 and 1, as if the edge were straight and parallel to the pixel's.
 #pragma once
 
 #include <algorithm>
@@ -47,11 +47,17 @@ struct Picture {
   Colour& at(int x, int y) { return pixels[static_cast<std::size_t>(y) * width + x]; }
   const Colour& at(int x, int y) const { return pixels[static_cast<std::size_t>(y) * width + x]; }
   // Bilinear between pixel centres; outside, the nearest edge pixel.
-  Colour sample(Vec2 p) const;
+  Colour sample(Vec2 p) const {
+    const float x = std::clamp(p.x - 0.5F, 0.0F, width - 1.0F), y = std::clamp(p.y - 0.5F, 0.0F, height - 1.0F);
+    const int x0 = static_cast<int>(x), y0 = static_cast<int>(y);
+    const int x1 = std::min(x0 + 1, width - 1), y1 = std::min(y0 + 1, height - 1);
+    const float right = x - static_cast<float>(x0), down = y - static_cast<float>(y0);
+    return mix(mix(at(x0, y0), at(x1, y0), right), mix(at(x0, y1), at(x1, y1), right), down);
+  }
 };
 
-// Where a shape lies in the picture: pixel = origin + scale R(angle) point. Pixel (x, y) covers [x, x+1) x [y,
-// y+1).
+// Where a shape lies in the picture: pixel = origin + scale R(angle) point. Pixel (x, y) covers the square from
+// (x, y) to (x + 1, y + 1).
 struct Placement {
   Vec2 origin;
   float scale = 1;  // pixels per unit
@@ -73,7 +79,7 @@ struct Local {
   float along = 0, across = 0;
 };
 
-// How much of a pixel lies on the inner side of an edge at signed distance d (negative inside).
+// How much of a pixel lies inside an edge at signed distance d.
 inline float coverage(float d) { return std::clamp(0.5F - d, 0.0F, 1.0F); }
 
 // Draws `c` (in pixels) over the picture; shade(Local) gives the colour of a point.
@@ -82,6 +88,7 @@ void draw(Picture& picture, const Capsule& c, Shade&& shade) {
   const Vec2 axis = c.to - c.from;
   const float length = axis.length();
   const Vec2 unit = length > 0 ? (1 / length) * axis : Vec2{0, 1};
+  const float taper = length > 0 ? (c.to_radius - c.from_radius) / length : 0;  // change of radius per pixel
   const float reach = std::max(c.from_radius, c.to_radius) + 1;
   const auto first = [&](float a, float b) {
     return std::max(0, static_cast<int>(std::floor(std::min(a, b) - reach)));
@@ -95,8 +102,7 @@ void draw(Picture& picture, const Capsule& c, Shade&& shade) {
       const Vec2 p = Vec2{x + 0.5F, y + 0.5F} - c.from;
       const Local local{dot(p, unit), unit.x * p.y - unit.y * p.x};
       const float near = std::clamp(local.along, 0.0F, length);
-      const float share = length > 0 ? near / length : 0;
-      const float radius = c.from_radius + share * (c.to_radius - c.from_radius);
+      const float radius = c.from_radius + near * taper;
       const float off = local.along - near, squared = off * off + local.across * local.across;
       if (squared >= (radius + 0.5F) * (radius + 0.5F)) continue;
       const float cover = coverage(std::sqrt(squared) - radius);
@@ -105,8 +111,8 @@ void draw(Picture& picture, const Capsule& c, Shade&& shade) {
   }
 }
 
-// Adds light to every pixel and rounds to bytes: rgb (height, width, 3). gain scales the picture; noise[i] is
-// added to all channels of pixel i (empty: none).
+// Rounds to bytes, rgb (height, width, 3): gain times the picture, and noise[i] added to all channels of pixel
+// i (empty: none).
 void to_bytes(const Picture& picture, float gain, std::span<const float> noise, std::vector<std::uint8_t>& rgb);
 
 }  // namespace stp::synthetic

@@ -7,44 +7,63 @@
 namespace stp::synthetic {
 namespace {
 
-// At difficulty 1; all grow in proportion to it.
-constexpr double kDrift = 0.05;   // stage units per second
-constexpr double kShake = 0.012;  // stage units
-constexpr double kTurn = 0.05;    // radians per second
-constexpr double kZoom = 0.06;    // share per second
-constexpr double kLight = 0.25;   // share by which light may vary
-constexpr double kNoise = 12;     // grey levels, standard deviation
-constexpr double kHeightSpread = 0.12, kSideways = 0.05, kUpDown = 0.03;
+// The camera at difficulty 1; reaches grow in proportion to it. Rates in cycles per second, at random between a
+// half and one and a half of these.
+struct CameraMove {
+  double reach, rate;
+};
+constexpr CameraMove kPan{0.05, 0.15};    // stage units
+constexpr CameraMove kShake{0.012, 1.5};  // stage units
+constexpr CameraMove kTurn{0.05, 0.15};   // radians
+constexpr CameraMove kZoom{0.06, 0.15};   // share of the scale
 
-constexpr double kHeight = 0.76;     // standing height
+// The rest at difficulty 1.
+constexpr double kLight = 0.25;                     // share by which light may vary
+constexpr double kNoise = 12;                       // grey levels, standard deviation
+constexpr int kThings = 16;                         // on the wall, and two more at any difficulty
+constexpr double kHeightSpread = 0.12;              // share of kHeight
+constexpr double kSideways = 0.05, kUpDown = 0.03;  // where people stand, stage units
+
+constexpr double kHeight = 0.76;     // standing height of who acts
+constexpr float kBystander = 0.85F;  // and of who stands beside, as a share of it
 constexpr double kWallMargin = 1.5;  // wall size over frame size
+
+Sway draw_sway(Random& random, CameraMove move, double difficulty) {
+  Sway sway;
+  sway.reach = difficulty * move.reach * random.uniform(-1, 1);
+  sway.rate = move.rate * random.uniform(0.5, 1.5);
+  sway.start = random.uniform();
+  return sway;
+}
 
 }  // namespace
 
-Scene::Scene(std::uint64_t seed, std::int64_t index, double difficulty, int width, int height, double seconds)
+float Sway::at(double seconds) const {
+  return static_cast<float>(reach * std::sin(2 * std::numbers::pi * (rate * seconds + start)));
+}
+
+Scene::Scene(std::uint64_t seed, std::int64_t index, double difficulty, int width, int height)
     : seed_(seed),
       index_(static_cast<std::uint64_t>(index)),
       width_(width),
       height_(height),
-      middle_(seconds / 2),
       wall_(static_cast<int>(width * kWallMargin), static_cast<int>(height * kWallMargin)),
       wall_scale_(static_cast<float>(std::min(width, height))) {
   Random random(seed, stream_id("synthetic/scene", {index_}));
+  for (Sway* pan : {&pan_x_, &pan_y_}) *pan = draw_sway(random, kPan, difficulty);
+  for (Sway* shake : {&shake_x_, &shake_y_}) *shake = draw_sway(random, kShake, difficulty);
+  turn_ = draw_sway(random, kTurn, difficulty);
+  zoom_ = draw_sway(random, kZoom, difficulty);
   const auto vary = [&](double reach) {
     return static_cast<float>(difficulty * reach * random.uniform(-1, 1));
   };
-  drift_ = {vary(kDrift), vary(kDrift)};
-  shake_ = static_cast<float>(difficulty * kShake);
-  shake_rate_ = {1.3F + vary(0.6), 1.7F + vary(0.6)};
-  shake_start_ = {static_cast<float>(random.uniform()), static_cast<float>(random.uniform())};
-  turn_ = vary(kTurn);
-  zoom_ = vary(kZoom);
   gain_ = 1 + vary(kLight);
   noise_ = static_cast<float>(difficulty * kNoise);
   const float side = random.chance(0.5) ? 1.0F : -1.0F;
-  actor_ = {{side * -0.13F + vary(kSideways), 0.45F + vary(kUpDown)},
-            static_cast<float>(kHeight) * (1 + vary(kHeightSpread))};
-  bystander_ = {{side * 0.33F + vary(kSideways), 0.40F + vary(kUpDown)}, 0.85F * actor_.height};
+  actor_.ground = {side * -0.13F + vary(kSideways), 0.45F + vary(kUpDown)};
+  actor_.height = static_cast<float>(kHeight) * (1 + vary(kHeightSpread));
+  bystander_.ground = {side * 0.33F + vary(kSideways), 0.40F + vary(kUpDown)};
+  bystander_.height = kBystander * actor_.height;
   hang_clutter(difficulty);
 }
 
@@ -52,32 +71,28 @@ void Scene::hang_clutter(double difficulty) {
   Random random(seed_, stream_id("synthetic/wall", {index_}));
   const auto between = [&](double low, double high) { return static_cast<float>(random.uniform(low, high)); };
   const auto faded = [&](double strongest) {
-    return from_hsv(between(0, 360), between(0, strongest), between(0.35, 0.9));
+    const float hue = between(0, 360), saturation = between(0, strongest);
+    return from_hsv(hue, saturation, between(0.35, 0.9));
   };
   const Colour top = faded(0.25), bottom = faded(0.25);
   for (int y = 0; y < wall_.height; ++y)
     for (int x = 0; x < wall_.width; ++x)
       wall_.at(x, y) = mix(top, bottom, static_cast<float>(y) / static_cast<float>(wall_.height));
-  const int things = 2 + static_cast<int>(difficulty * 16);
+  const int things = 2 + static_cast<int>(difficulty * kThings);
   for (int i = 0; i < things; ++i) {
     const Vec2 from{between(0, wall_.width), between(0, wall_.height)};
-    const Vec2 reach = between(0, 0.5) * wall_scale_ * rotated({1, 0}, between(0, 2 * std::numbers::pi));
-    const float radius = between(0.015, 0.09) * wall_scale_;
+    const float length = between(0, 0.5) * wall_scale_, radius = between(0.015, 0.09) * wall_scale_;
+    const Vec2 to = from + length * rotated({1, 0}, between(0, 2 * std::numbers::pi));
     const Colour colour = faded(0.2 + 0.5 * difficulty);
-    draw(wall_, {from, from + reach, radius, radius}, [&](Local) { return colour; });
+    draw(wall_, {from, to, radius, radius}, [&](Local) { return colour; });
   }
 }
 
 Placement Scene::camera(double seconds) const {
-  const auto t = static_cast<float>(seconds - middle_);
-  const auto wave = [&](float rate, float start) {
-    return std::sin(2 * std::numbers::pi_v<float> * (rate * static_cast<float>(seconds) + start));
-  };
-  const Vec2 aim{t * drift_.x + shake_ * wave(shake_rate_.x, shake_start_.x),
-                 t * drift_.y + shake_ * wave(shake_rate_.y, shake_start_.y)};
+  const Vec2 aim{pan_x_.at(seconds) + shake_x_.at(seconds), pan_y_.at(seconds) + shake_y_.at(seconds)};
   Placement p;
-  p.scale = wall_scale_ * (1 + zoom_ * t);
-  p.angle = turn_ * t;
+  p.scale = wall_scale_ * (1 + zoom_.at(seconds));
+  p.angle = turn_.at(seconds);
   p.origin = Vec2{width_ / 2.0F, height_ / 2.0F} - p.scale * rotated(aim, p.angle);
   return p;
 }

@@ -15,9 +15,15 @@ struct Stand {
   float height = 0;  // standing height
 };
 
+// A slow movement to and fro.
+struct Sway {
+  double reach = 0, rate = 0, start = 0;  // amplitude; cycles per second; cycles
+  float at(double seconds) const;
+};
+
 class Scene {
  public:
-  Scene(std::uint64_t seed, std::int64_t index, double difficulty, int width, int height, double seconds);
+  Scene(std::uint64_t seed, std::int64_t index, double difficulty, int width, int height);
 
   // From stage coordinates to pixels at a time.
   Placement camera(double seconds) const;
@@ -35,12 +41,10 @@ class Scene {
 
   std::uint64_t seed_, index_;
   int width_, height_;
-  double middle_;     // seconds: the camera is where it was aimed half way through
   Picture wall_;      // larger than the frame, so that the camera may move
   float wall_scale_;  // wall pixels per unit of the stage
-  Vec2 drift_;        // per second
-  float shake_, turn_, zoom_, gain_, noise_;
-  Vec2 shake_rate_, shake_start_;  // cycles per second, cycles
+  Sway pan_x_, pan_y_, shake_x_, shake_y_, turn_, zoom_;
+  float gain_, noise_;
   Stand actor_, bystander_;
 };
 

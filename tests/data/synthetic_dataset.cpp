@@ -177,7 +177,7 @@ TEST_CASE("synthesize: a folder with anything else in it is refused and left as 
   options.difficulty = 0.5;
   CHECK(
       refusal("set") ==
-      "DIR/set/synthetic.json holds a data set with difficulty = 0.3, wanted 0.5; name another folder, or the "
+      "DIR/set/synthetic.json holds a data set with difficulty = 0.2, wanted 0.5; name another folder, or the "
       "same options to go on");
 }
 

@@ -160,7 +160,7 @@ TEST_CASE("synthetic labels: bad options are refused by name, with their value a
   CHECK(refusal([](O& o) { o.height = 1026; }) == "synthesize: height = 1026, wanted 32 to 1024");
   CHECK(refusal([](O& o) { o.width = 65; }) == "synthesize: width x height = 65 x 64, wanted even numbers");
   CHECK(refusal([](O& o) { o.frames = 0; }) == "synthesize: frames = 0, wanted 1 to 4096");
-  CHECK(refusal([](O& o) { o.frame_rate = 0; }) == "synthesize: frame_rate = 0, wanted 1 to 240");
+  CHECK(refusal([](O& o) { o.frame_rate = 0; }) == "synthesize: frame_rate = 0, wanted 4 to 240");
   CHECK(refusal([](O& o) { o.difficulty = 1.5; }) == "synthesize: difficulty = 1.5, wanted 0 to 1");
   CHECK(refusal([](O& o) { o.difficulty = std::nan(""); }) == "synthesize: difficulty = nan, wanted 0 to 1");
   CHECK(refusal([](O& o) { o.prevalence[3] = -0.1; }) ==

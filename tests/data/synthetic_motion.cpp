@@ -86,7 +86,7 @@ TEST_CASE(
     const Skeleton s = skeleton_of(pose, false), mirrored = skeleton_of(pose, true);
     CHECK((s[kLeftHand] - s[kLeftElbow]).length() == doctest::Approx(kForearmLength));
     CHECK((s[kRightHand] - s[kRightElbow]).length() == doctest::Approx(kForearmLength));
-    CHECK((s[kNeck] - s[kPelvis]).length() == doctest::Approx(kTorsoLength));
+    CHECK((s[kNeck] - s[kPelvis]).length() == doctest::Approx(kTrunkLength));
     for (int j = 0; j < kJoints; ++j) {
       CHECK(mirrored[j].x == -s[j].x);
       CHECK(mirrored[j].y == s[j].y);
