@@ -59,29 +59,40 @@ int matrix_of(const AVFrame& picture, const std::string& name) {
   }
 }
 
-// Where a chroma sample sits within its block of luma samples, in 1/256 of a luma sample; -513 lets the library
-// choose.
+// Where a chroma sample sits within its block of luma samples, in 1/256 of a luma sample; kLibrary lets the
+// library choose, as it must where chroma is not reduced.
+constexpr int kLibrary = -513;
 struct Siting {
-  int x = -513, y = -513;
+  int x = kLibrary, y = kLibrary;
 };
 
-Siting siting_of(const AVFrame& picture) {
+Siting siting_of(const AVFrame& picture, const AVPixFmtDescriptor& format) {
+  Siting siting;
   switch (picture.chroma_location) {
     case AVCHROMA_LOC_LEFT:
-      return {0, 128};
+      siting = {0, 128};
+      break;
     case AVCHROMA_LOC_CENTER:
-      return {128, 128};
+      siting = {128, 128};
+      break;
     case AVCHROMA_LOC_TOPLEFT:
-      return {0, 0};
+      siting = {0, 0};
+      break;
     case AVCHROMA_LOC_TOP:
-      return {128, 0};
+      siting = {128, 0};
+      break;
     case AVCHROMA_LOC_BOTTOMLEFT:
-      return {0, 256};
+      siting = {0, 256};
+      break;
     case AVCHROMA_LOC_BOTTOM:
-      return {128, 256};
+      siting = {128, 256};
+      break;
     default:
-      return {};
+      break;
   }
+  if (format.log2_chroma_w == 0) siting.x = kLibrary;
+  if (format.log2_chroma_h == 0) siting.y = kLibrary;
+  return siting;
 }
 
 }  // namespace
@@ -122,7 +133,7 @@ void PictureConverter::prepare(const AVFrame& picture) {
            av_get_pix_fmt_name(format));
   scaler_.reset(sws_alloc_context());
   libav_allocated(scaler_.get());
-  const Siting siting = siting_of(picture);
+  const Siting siting = siting_of(picture, *av_pix_fmt_desc_get(format));
   SwsContext* scaler = scaler_.get();
   av_opt_set_int(scaler, "srcw", picture.width, 0);
   av_opt_set_int(scaler, "srch", picture.height, 0);

@@ -68,7 +68,7 @@ void VideoEncoder::open(const VideoSpec& spec) {
   encoder.color_trc = AVCOL_TRC_BT709;
   encoder.colorspace = spec.lossless ? AVCOL_SPC_RGB : AVCOL_SPC_BT709;
   encoder.color_range = spec.lossless ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
-  if (!spec.lossless) encoder.chroma_sample_location = AVCHROMA_LOC_CENTER;
+  if (encoder.pix_fmt == AV_PIX_FMT_YUV420P) encoder.chroma_sample_location = AVCHROMA_LOC_CENTER;
   encoder.flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
   encoder.max_b_frames = 0;
   encoder.thread_count = 1;  // the same bytes everywhere, as is cpu-independent
@@ -109,9 +109,11 @@ void VideoEncoder::open_scaler(const VideoSpec& spec) {
   av_opt_set_int(scaler, "dst_format", format, 0);
   av_opt_set_int(scaler, "src_range", 1, 0);
   av_opt_set_int(scaler, "dst_range", 0, 0);
-  // A chroma sample is the mean of its own four pixels: a black tubelet stays black beside a coloured one.
-  av_opt_set_int(scaler, "dst_h_chr_pos", 128, 0);
-  av_opt_set_int(scaler, "dst_v_chr_pos", 128, 0);
+  if (format == AV_PIX_FMT_YUV420P) {
+    // A chroma sample is the mean of its own four pixels: a black tubelet stays black beside a coloured one.
+    av_opt_set_int(scaler, "dst_h_chr_pos", 128, 0);
+    av_opt_set_int(scaler, "dst_v_chr_pos", 128, 0);
+  }
   av_opt_set(scaler, "sws_dither", "none", 0);
   av_opt_set_int(scaler, "sws_flags", SWS_AREA | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP | SWS_BITEXACT, 0);
   check_code(sws_init_context(scaler, nullptr, nullptr), "conversion from RGB");

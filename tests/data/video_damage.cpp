@@ -45,7 +45,7 @@ int frames_of(const std::filesystem::path& path, std::int64_t& damaged) {
 
 TEST_CASE("video reader: a file cut anywhere gives fewer frames and a count of damage, or an error") {
   const TemporaryFolder folder;
-  for (const char* extension : {".mp4", ".mkv", ".mov"}) {
+  for (const std::string extension : {".mp4", ".mkv", ".mov"}) {
     const std::string bytes = clip(folder, extension);
     for (std::size_t cut = 1; cut < bytes.size(); cut += 1 + bytes.size() / 150) {
       CAPTURE(extension);
@@ -63,7 +63,7 @@ TEST_CASE("video reader: a file cut anywhere gives fewer frames and a count of d
 TEST_CASE("video reader: flipped bits give frames or an error, never a crash, a hang or a flood") {
   const TemporaryFolder folder;
   Random random(1, stream_id("flips"));
-  for (const char* extension : {".mp4", ".mkv"}) {
+  for (const std::string extension : {".mp4", ".mkv"}) {
     const std::string bytes = clip(folder, extension);
     for (int trial = 0; trial < 60; ++trial) {
       CAPTURE(extension);

@@ -46,7 +46,7 @@ TEST_CASE("video writer: a full disk or another error at any call leaves the old
   const auto path = folder / "a.mp4";
   int failed = 0;
   for (const int error : {ENOSPC, EIO})
-    for (const char* call : kCalls)
+    for (const std::string call : kCalls)
       for (int nth = 1;; ++nth) {
         CAPTURE(call);
         CAPTURE(nth);
@@ -62,7 +62,7 @@ TEST_CASE("video writer: a full disk or another error at any call leaves the old
         REQUIRE(nth < 1000);
         ++failed;
         const bool last_word =
-            std::string_view(call) == "fsync" && nth == 2;  // the folder's, after the new name
+            call == "fsync" && nth == 2;  // the folder's, after the new name
         CHECK(contains(message, error == ENOSPC ? "No space left on device" : "Input/output error"));
         CHECK(contains(message, "a.mp4"));
         CHECK(message.find('\n') == std::string::npos);
@@ -74,7 +74,7 @@ TEST_CASE("video writer: a full disk or another error at any call leaves the old
 
 TEST_CASE("video writer: short writes are continued") {
   const TemporaryFolder folder;
-  for (const char* call : {"write", "pwrite"}) {
+  for (const std::string call : {"write", "pwrite"}) {
     const Armed armed({.call = call, .nth = 1, .action = Action::short_count});
     write_noise(folder / "a.mp4");
   }
