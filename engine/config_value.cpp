@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
+#include <algorithm>
 
 #include "engine/text.h"
 
@@ -13,62 +14,93 @@ namespace {
 // of dots would exhaust the stack. Recipes need 3 levels.
 constexpr int kMaxDots = 16, kMaxBrackets = 16;
 
-// Walks over TOML text, skipping comments and strings, and finds the line where a key has too many parts or
-// values nest too deep; 0 if there is none. Text that is no TOML is left to the parser, which stops at its
-// first error: up to there both read it alike.
-class NestingScan {
+// Copies TOML text for the library, without what it does not survive: keys of too many parts, values that nest
+// too deep, and characters outside ASCII (its search for exotic blanks has undefined behaviour for most
+// letters, toml++ 3.3). In double quotes these become \u escapes of the same value, in comments they do not
+// matter, elsewhere they are refused. Text that is no TOML is left to the parser: up to its first error both
+// read it alike.
+class Sieve {
  public:
-  explicit NestingScan(std::string_view text) : text_(text) {}
+  explicit Sieve(std::string_view text) : text_(text) {}
 
-  std::size_t run() {
+  // What is wrong, in line(); empty if nothing is, and ascii() is the text to parse.
+  std::string_view run() {
     while (at_ < text_.size()) {
       const char c = text_[at_];
-      if (c == '"' || c == '\'') {
-        skip_string(c);
-        continue;
-      }
-      if (c == '#') {
-        while (at_ < text_.size() && text_[at_] != '\n') ++at_;
-        continue;
-      }
-      if (!count(c)) return line_;
-      ++at_;
+      if (c == '"' || c == '\'')
+        copy_string(c);
+      else if (c == '#')
+        copy_comment();
+      else
+        copy_plain(c);
+      if (!problem_.empty()) return problem_;
     }
-    return 0;
+    return {};
   }
+
+  std::size_t line() const { return line_; }
+  const std::string& ascii() const { return ascii_; }
 
  private:
-  bool count(char c) {
-    if (c == '\n') ++line_;
-    if (c == '.') return ++dots_ <= kMaxDots;
-    if (c == '[' || c == '{') ++brackets_;
-    if (c == ']' || c == '}') --brackets_;
-    if (std::string_view("[]{},=\n").find(c) != std::string_view::npos) dots_ = 0;
-    return brackets_ <= kMaxBrackets;
-  }
-
   bool here(std::string_view token) const { return text_.substr(at_, token.size()) == token; }
 
-  void skip_string(char quote) {
-    const std::string triple(3, quote);
-    const bool many_lines = here(triple);
-    const std::string_view end = many_lines ? std::string_view(triple) : std::string_view(triple).substr(0, 1);
-    at_ += end.size();
-    while (at_ < text_.size() && !here(end)) {
-      if (text_[at_] == '\n') {
-        if (!many_lines) return;
-        ++line_;
-      }
-      const bool escape =
-          quote == '"' && text_[at_] == '\\' && at_ + 1 < text_.size() && text_[at_ + 1] != '\n';
-      at_ += escape ? 2 : 1;
-    }
-    at_ += end.size();
-    // Up to two quotes may stand before the end of a long string; they belong to it.
-    while (many_lines && at_ < text_.size() && text_[at_] == quote) ++at_;
+  void copy(std::size_t bytes) {
+    const std::string_view part = text_.substr(at_, bytes);
+    line_ += static_cast<std::size_t>(std::count(part.begin(), part.end(), '\n'));
+    ascii_ += part;
+    at_ += part.size();
   }
 
-  std::string_view text_;
+  void copy_plain(char c) {
+    const bool plain = (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t';
+    dots_ += c == '.' ? 1 : 0;
+    brackets_ += c == '[' || c == '{' ? 1 : 0;
+    brackets_ -= c == ']' || c == '}' ? 1 : 0;
+    if (std::string_view("[]{},=\n").find(c) != std::string_view::npos) dots_ = 0;
+    if (!plain) problem_ = "a character that needs double quotes";
+    if (dots_ > kMaxDots || brackets_ > kMaxBrackets) problem_ = "keys or values nest deeper than any option";
+    if (problem_.empty()) copy(1);
+  }
+
+  void copy_comment() {
+    for (; at_ < text_.size() && text_[at_] != '\n'; ++at_) ascii_ += is_ascii(text_[at_]) ? text_[at_] : '?';
+  }
+
+  void copy_string(char quote) {
+    const std::string triple(3, quote);
+    const bool many_lines = here(triple);
+    const std::string_view end = std::string_view(triple).substr(0, many_lines ? 3 : 1);
+    copy(end.size());
+    while (problem_.empty() && at_ < text_.size() && !here(end)) {
+      if (text_[at_] == '\n' && !many_lines) return;
+      const char c = text_[at_], next = at_ + 1 < text_.size() ? text_[at_ + 1] : ' ';
+      const bool escape = c == '\\' && quote == '"';
+      if (escape && !is_ascii(next)) problem_ = "a backslash that escapes nothing";
+      if (is_ascii(c))
+        copy(escape ? 2 : 1);
+      else
+        copy_foreign(quote);
+    }
+    copy(end.size());
+    // Up to two quotes may stand before the end of a long string; they belong to it.
+    while (many_lines && at_ < text_.size() && text_[at_] == quote) copy(1);
+  }
+
+  // A character outside ASCII in a string, as an escape.
+  void copy_foreign(char quote) {
+    const CodePoint point = first_code_point(text_.substr(at_));
+    if (point.bytes == 0)
+      problem_ = "bytes that are not UTF-8";
+    else if (quote == '\'')
+      problem_ = "a character that needs double quotes";
+    ascii_ += fmt::format("\\U{:08x}", static_cast<std::uint32_t>(point.value));
+    at_ += point.bytes;
+  }
+
+  static bool is_ascii(char c) { return (static_cast<unsigned char>(c) & 0x80u) == 0; }
+
+  std::string_view text_, problem_;
+  std::string ascii_;
   std::size_t at_ = 0, line_ = 1;
   int dots_ = 0, brackets_ = 0;
 };
@@ -128,12 +160,15 @@ ConfigText parse_config(std::string_view text, std::string_view source) {
         fmt::format("{}: {} bytes, at most {} allowed", source, text.size(), kMaxConfigBytes));
     return out;
   }
-  if (const std::size_t line = NestingScan(text).run(); line != 0) {
-    out.problems.push_back(fmt::format("{}:{}: keys or values nest deeper than any option", source, line));
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  Sieve sieve(text);
+  if (const std::string_view problem = sieve.run(); !problem.empty()) {
+    out.problems.push_back(fmt::format("{}:{}: {}", source, sieve.line(), problem));
     return out;
   }
   try {
-    flatten(toml::parse(text), "", source, out);
+    flatten(toml::parse(sieve.ascii()), "", source, out);
   } catch (const toml::parse_error& error) {
     out.problems.push_back(
         fmt::format("{}:{}: {}", source, error.source().begin.line, printable(error.description())));

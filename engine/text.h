@@ -8,7 +8,13 @@
 
 namespace stp {
 
-// Strict UTF-8 (Unicode table 3-7): no overlong forms, no surrogates, nothing above U+10FFFF.
+struct CodePoint {
+  char32_t value = 0;
+  std::size_t bytes = 0;  // 0: no well-formed sequence
+};
+// The code point at the beginning of a text that is not empty, in strict UTF-8 (Unicode table 3-7): no overlong
+// forms, no surrogates, nothing above U+10FFFF.
+CodePoint first_code_point(std::string_view text);
 bool valid_utf8(std::string_view text);
 
 // The text with everything that could steer a terminal made visible: control characters (C0, DEL, C1), the line

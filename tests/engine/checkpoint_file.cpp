@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <numeric>
 
@@ -79,6 +80,23 @@ TEST_CASE("checkpoint: another geometry and missing names are told apart") {
   CHECK(contains(error_of([&] { (void)checkpoint.text("step"); }), "has no text.step"));
   read.resize(14);
   CHECK(contains(message("blocks.0.weight", {3, 5}), "has 15 elements, wanted 14"));
+}
+
+TEST_CASE("checkpoint: damage that comes after it was opened is found when it is read") {
+  const TemporaryFolder folder;
+  const std::vector<float> values = some_values();
+  save_checkpoint(folder / "c", some_content(values));
+  const Checkpoint checkpoint(folder / "c");
+  {
+    std::fstream file(folder / "c", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-1, std::ios::end);
+    file.put('x');
+  }
+  std::vector<float> read(15);
+  checkpoint.read("blocks.0.weight", std::vector<std::int64_t>{3, 5}, read);
+  CHECK(contains(
+      error_of([&] { checkpoint.read("moment.blocks.0.weight", std::vector<std::int64_t>{15}, read); }),
+      "is damaged: tensor 'moment.blocks.0.weight' does not agree with its digest"));
 }
 
 TEST_CASE("checkpoint: values that are not finite are never saved") {
