@@ -2,6 +2,7 @@
 // that attributes change paint and nothing else, and that a clip is a function of seed and index.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <numbers>
@@ -134,6 +135,20 @@ TEST_CASE("synthetic render: people cover a part of the picture that can be seen
     CHECK(covered > first.size() / 12);
     CHECK(covered < first.size() / 2);
     CHECK(moved > first.size() / 100);  // five frames are 0.42 of a cycle
+  }
+}
+
+TEST_CASE("synthetic render: people stay in the picture however long and hard the clip") {
+  SyntheticOptions options = small_options();
+  options.difficulty = 1;
+  options.frames = 4096;
+  options.frame_rate = 4;  // 17 minutes
+  for (std::int64_t index = 0; index < 16; ++index) {
+    Clip clip(options, synthetic_label(options, index));
+    Bytes mask;
+    clip.silhouette(4095, mask);
+    const auto covered = std::count_if(mask.begin(), mask.end(), [](std::uint8_t v) { return v > 127; });
+    CHECK(covered > 64 * 64 / 12);
   }
 }
 
