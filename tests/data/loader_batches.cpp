@@ -172,6 +172,23 @@ TEST_CASE("loader: any place can be opened directly") {
   CHECK(summary(batch) == wanted[6]);
 }
 
+TEST_CASE("loader: the same place can be opened again after its batch was taken") {
+  const TemporaryFolder folder;
+  LoaderOptions options = small_options();
+  options.views = LoaderOptions::Views::even;
+  Loader loader(test::telling_clips(folder, {12, 14}), options);
+  Batch batch;
+  std::string last;
+  while (loader.next(batch)) last = summary(batch);
+  // Many times: what is left of the old batch must not be taken for the new one, whichever thread comes first.
+  for (int again = 0; again < 100; ++again) {
+    loader.open({0, loader.batches() - 1});
+    Batch fresh;  // its empty memory goes to the loader in exchange
+    REQUIRE(loader.next(fresh));
+    CHECK(summary(fresh) == last);
+  }
+}
+
 TEST_CASE("loader: opening a place decodes nothing that came before it") {
   const TemporaryFolder folder;
   const std::vector<Item> items = seven_clips(folder);
