@@ -7,6 +7,7 @@
 #include "data/frames.h"
 #include "data/text_file.h"
 #include "engine/check.h"
+#include "engine/file.h"
 
 namespace stp {
 namespace {
@@ -23,7 +24,7 @@ Verdict verdict_on(const Item& item, const CheckOptions& options) {
     }
     verdict.damaged = source->damaged();
     verdict.cause = source->damage();
-    check(verdict.frames > 0, "{}: no frame decodes; replace or remove the file", shown_path(item.path));
+    check(verdict.frames > 0, "{}: no frame decodes; replace or remove the file", shown(item.path));
     verdict.too_short = verdict.frames <= std::int64_t{options.T - 1} * options.rate;
     verdict.ok = true;
   } catch (const std::exception& error) {

@@ -7,6 +7,7 @@
 #include "data/names.h"
 #include "data/text_file.h"
 #include "engine/check.h"
+#include "engine/file.h"
 
 namespace stp {
 namespace {
@@ -37,7 +38,7 @@ std::vector<std::string> scan(const fs::path& root, const Listing& listing) {
     for (const fs::directory_entry& entry : fs::directory_iterator(root / folder, error))
       if (is_clip(entry))
         present.push_back((folder.empty() ? "" : folder + "/") + entry.path().filename().string());
-    if (error) refuse("{}: cannot be read ({})", shown_path(root / folder), error.message());
+    if (error) refuse("{}: cannot be read ({})", shown(root / folder), error.message());
   }
   // A folder's entries come in no fixed order, and a folder may hold clips and folders of clips.
   std::ranges::sort(present);
@@ -80,8 +81,8 @@ bool has_folder(const DatasetSpec& spec, const Listed& clip) {
 [[noreturn]] void refuse_missing(const DatasetSpec& spec, const std::vector<Joined>& clips, int count) {
   const Listed& first = std::ranges::find_if(clips, &Joined::missing)->listed;
   refuse("{}: '{}' is not on disk{} ({} clips of the lists are missing); complete {} or allow missing clips",
-         first.where, shown(first.path), has_folder(spec, first) ? "" : ", nor is its folder", count,
-         shown_path(spec.videos));
+         first.where, brief(first.path), has_folder(spec, first) ? "" : ", nor is its folder", count,
+         shown(spec.videos));
 }
 
 // Leaves out the classes that have no folder on disk and numbers the others anew; returns how many it left out.
@@ -112,8 +113,8 @@ void add_items(const DatasetSpec& spec, std::vector<Joined>& clips, Dataset& dat
   for (Joined& clip : clips) {
     if (!clip.used() || clip.missing()) continue;
     if (!spec.labels.empty() && clip.attributes.empty())
-      refuse("{}: no labels for '{}' ({}); add its line or leave the clip out of the split",
-             shown_path(spec.labels), shown(clip.listed.path), clip.listed.where);
+      refuse("{}: no labels for '{}' ({}); add its line or leave the clip out of the split", shown(spec.labels),
+             brief(clip.listed.path), clip.listed.where);
     std::vector<Item>& items = clip.listed.part == Part::train ? dataset.train : dataset.test;
     items.push_back(
         {spec.videos / clip.file, clip_name(clip.listed.path), clip.listed.label, std::move(clip.attributes)});
@@ -121,17 +122,16 @@ void add_items(const DatasetSpec& spec, std::vector<Joined>& clips, Dataset& dat
 }
 
 void require_complete(const Dataset& dataset, const DatasetSpec& spec) {
-  const std::string where = fmt::format("{}: split {}", shown_path(spec.splits), spec.split);
+  const std::string where = fmt::format("{}: split {}", shown(spec.splits), spec.split);
   if (dataset.train.empty())
-    refuse("{}: no training clip is in {}; check both folders", where, shown_path(spec.videos));
-  if (dataset.test.empty())
-    refuse("{}: no test clip is in {}; check both folders", where, shown_path(spec.videos));
+    refuse("{}: no training clip is in {}; check both folders", where, shown(spec.videos));
+  if (dataset.test.empty()) refuse("{}: no test clip is in {}; check both folders", where, shown(spec.videos));
   std::vector<int> clips(dataset.classes.size(), 0);
   for (const Item& item : dataset.train) ++clips[static_cast<std::size_t>(item.label)];
   for (std::size_t c = 0; c < clips.size(); ++c)
     if (clips[c] == 0)
       refuse("{}: class '{}' has no training clip; add clips or leave the class out (classes = [...])", where,
-             shown(dataset.classes[c]));
+             brief(dataset.classes[c]));
 }
 
 }  // namespace
@@ -150,7 +150,7 @@ std::vector<std::vector<float>> attributes_of(const Listing& listing, const Labe
 Dataset read_dataset(const DatasetSpec& spec) {
   std::error_code error;
   if (!fs::is_directory(spec.videos, error))
-    refuse("{}: no such folder; give the folder that holds CLASS/VIDEO", shown_path(spec.videos));
+    refuse("{}: no such folder; give the folder that holds CLASS/VIDEO", shown(spec.videos));
   Listing listing = read_listing(spec.layout, spec.splits, spec.split);
   if (!spec.classes.empty()) listing = select_classes(std::move(listing), spec.classes);
 
@@ -163,7 +163,7 @@ Dataset read_dataset(const DatasetSpec& spec) {
     attributes = attributes_of(listing, labels);
   }
   const std::vector<std::string> present = scan(spec.videos, listing);
-  std::vector<Joined> clips = join(listing, std::move(attributes), present, shown_path(spec.videos));
+  std::vector<Joined> clips = join(listing, std::move(attributes), present, shown(spec.videos));
   dataset.classes = std::move(listing.classes);
   dataset.missing_clips = static_cast<int>(std::ranges::count_if(clips, &Joined::missing));
   if (spec.missing == Missing::refuse && dataset.missing_clips > 0)

@@ -8,6 +8,7 @@
 #include "data/resize.h"
 #include "data/text_file.h"
 #include "engine/check.h"
+#include "engine/file.h"
 
 namespace stp {
 namespace {
@@ -81,7 +82,7 @@ FootageStore::Whole FootageStore::whole(std::size_t item) {
       footage = {};
     }
   }
-  if (frames == 0) refuse("{}: no frame decodes; replace or remove the file", shown_path(paths_[item]));
+  if (frames == 0) refuse("{}: no frame decodes; replace or remove the file", shown(paths_[item]));
   return {frames, keep(item, frames, std::move(footage))};
 }
 
@@ -119,7 +120,7 @@ void FootageStore::visit(std::size_t item, const Whole& whole, std::span<const i
     }
     if (!there || !source->next(frame))
       fail("{}: {} frames decode, where there were {} before; leave the file alone while it is read",
-           shown_path(paths_[item]), at, whole.frames);
+           shown(paths_[item]), at, whole.frames);
     ++at;
     visitor(number, shrink(frame));
   }

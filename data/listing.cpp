@@ -8,6 +8,7 @@
 #include "data/names.h"
 #include "data/text_file.h"
 #include "engine/check.h"
+#include "engine/file.h"
 #include "engine/text.h"
 
 namespace stp {
@@ -20,7 +21,7 @@ constexpr std::size_t kClasses = 10'000;
 void require_folder(const fs::path& folder) {
   std::error_code error;
   if (!fs::is_directory(folder, error))
-    refuse("{}: no such folder; give the folder of the split lists", shown_path(folder));
+    refuse("{}: no such folder; give the folder of the split lists", shown(folder));
 }
 
 // Collects clips and sees that none is listed twice.
@@ -29,7 +30,7 @@ class Collector {
   explicit Collector(Listing& listing) : listing_(listing) {}
 
   void add(const TextFile& file, const TextFile::Line& line, std::string path, int label, Part part) {
-    const std::string name = shown(path);
+    const std::string name = brief(path);
     if (!stays_below(path))
       refuse("{}: '{}' leaves the data set's folder; write CLASS/VIDEO", file.at(line), name);
     const auto [first, fresh] = seen_.emplace(clip_name(path), listing_.clips.size());
@@ -56,9 +57,8 @@ std::map<std::string, fs::path> hmdb51_lists(const fs::path& folder, int split) 
     if (name.size() > ending.size() && name.ends_with(ending))
       lists.emplace(name.substr(0, name.size() - ending.size()), entry.path());
   }
-  if (error) refuse("{}: cannot be read ({})", shown_path(folder), error.message());
-  if (lists.empty())
-    refuse("{}: no CLASS{} there; HMDB51 has the splits 1, 2 and 3", shown_path(folder), ending);
+  if (error) refuse("{}: cannot be read ({})", shown(folder), error.message());
+  if (lists.empty()) refuse("{}: no CLASS{} there; HMDB51 has the splits 1, 2 and 3", shown(folder), ending);
   return lists;
 }
 
@@ -73,10 +73,10 @@ void read_hmdb51(const fs::path& folder, int split, Listing& listing) {
       const auto fields = words(line.text);
       const int use = fields.size() == 2 ? whole_number(fields[1], 2) : -1;
       if (use < 0)
-        refuse("{}: '{}', wanted VIDEO and 1 (train), 2 (test) or 0 (unused)", file.at(line), shown(line.text));
+        refuse("{}: '{}', wanted VIDEO and 1 (train), 2 (test) or 0 (unused)", file.at(line), brief(line.text));
       if (fields[0].find('/') != std::string_view::npos)
         refuse("{}: '{}' leaves the class's folder; write the name of the video alone", file.at(line),
-               shown(fields[0]));
+               brief(fields[0]));
       collector.add(file, line, name + "/" + std::string(fields[0]), label, kParts[use]);
     }
   }
@@ -89,9 +89,9 @@ void read_class_index(const fs::path& path, Listing& listing) {
     const int wanted = static_cast<int>(listing.classes.size()) + 1;
     if (fields.size() != 2 || whole_number(fields[0], static_cast<int>(kClasses)) != wanted)
       refuse("{}: '{}', wanted '{} CLASS'; classes are numbered from 1 without gaps", file.at(line),
-             shown(line.text), wanted);
+             brief(line.text), wanted);
     if (std::ranges::find(listing.classes, fields[1]) != listing.classes.end())
-      refuse("{}: class '{}' occurs twice; keep one of them", file.at(line), shown(fields[1]));
+      refuse("{}: class '{}' occurs twice; keep one of them", file.at(line), brief(fields[1]));
     if (listing.classes.size() == kClasses) refuse("{}: more than {} classes", file.at(line), kClasses);
     listing.classes.emplace_back(fields[1]);
   }
@@ -106,10 +106,10 @@ int ucf101_label(const TextFile& file, const TextFile::Line& line, const std::ve
   const auto label = labels.find(folder);
   if (label == labels.end())
     refuse("{}: class '{}' is not in classInd.txt; mend the line or add the class", file.at(line),
-           shown(folder));
+           brief(folder));
   if (fields.size() == 2 && whole_number(fields[1], static_cast<int>(kClasses)) != label->second + 1)
     refuse("{}: class '{}' has number {} in classInd.txt, not '{}'; mend the line", file.at(line),
-           shown(folder), label->second + 1, shown(fields[1]));
+           brief(folder), label->second + 1, brief(fields[1]));
   return label->second;
 }
 
@@ -123,14 +123,13 @@ void read_ucf101(const fs::path& folder, int split, Listing& listing) {
     const bool train = part == Part::train;
     const fs::path path = folder / fmt::format("{}list{:02}.txt", train ? "train" : "test", split);
     std::error_code error;
-    if (!fs::exists(path, error))
-      refuse("{}: no such list; UCF101 has the splits 1, 2 and 3", shown_path(path));
+    if (!fs::exists(path, error)) refuse("{}: no such list; UCF101 has the splits 1, 2 and 3", shown(path));
     const TextFile file(path, "split list");
     for (const TextFile::Line& line : file.lines()) {
       const auto fields = words(line.text);
       const bool video = fields[0].find('/') != std::string_view::npos;
       if (!video || fields.size() > 2 || (train && fields.size() != 2))
-        refuse("{}: '{}', wanted 'CLASS/VIDEO{}'", file.at(line), shown(line.text), train ? " NUMBER" : "");
+        refuse("{}: '{}', wanted 'CLASS/VIDEO{}'", file.at(line), brief(line.text), train ? " NUMBER" : "");
       const int label = ucf101_label(file, line, fields, labels);
       collector.add(file, line, std::string(fields[0]), label, part);
     }
@@ -147,8 +146,7 @@ void sort_classes(std::vector<std::string>& classes) {
 }
 
 void read_lists(const fs::path& folder, int split, Listing& listing) {
-  if (split != 1)
-    refuse("{}: split {}; train.txt and test.txt are the only split, 1", shown_path(folder), split);
+  if (split != 1) refuse("{}: split {}; train.txt and test.txt are the only split, 1", shown(folder), split);
   std::vector<std::string> names;  // (clips)
   Collector collector(listing);
   for (const Part part : {Part::train, Part::test}) {
@@ -157,7 +155,7 @@ void read_lists(const fs::path& folder, int split, Listing& listing) {
       const std::size_t gap = line.text.find_last_of(" \t");  // a path may hold blanks, a class not
       const auto path = words(line.text.substr(0, gap));
       if (gap == std::string_view::npos || path.empty())
-        refuse("{}: '{}', wanted 'PATH CLASS'", file.at(line), shown(line.text));
+        refuse("{}: '{}', wanted 'PATH CLASS'", file.at(line), brief(line.text));
       const std::string_view whole(path.front().begin(), path.back().end());
       collector.add(file, line, std::string(whole), 0, part);
       names.emplace_back(line.text.substr(gap + 1));
@@ -180,7 +178,7 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
     names.assign(classes.begin(),
                  classes.begin() + static_cast<std::ptrdiff_t>(std::min(classes.size(), kShown)));
   std::string text = near ? "nearest are" : "there are";
-  for (std::size_t i = 0; i < names.size(); ++i) text += (i > 0 ? ", " : " ") + shown(names[i]);
+  for (std::size_t i = 0; i < names.size(); ++i) text += (i > 0 ? ", " : " ") + brief(names[i]);
   return near || names.size() == classes.size() ? text
                                                 : fmt::format("{}, ... ({} in all)", text, classes.size());
 }
@@ -189,9 +187,9 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
 
 Listing read_listing(Layout layout, const fs::path& folder, int split) {
   require_folder(folder);
-  if (split < 1) refuse("{}: split {}; splits are numbered from 1", shown_path(folder), split);
+  if (split < 1) refuse("{}: split {}; splits are numbered from 1", shown(folder), split);
   Listing listing;
-  listing.source = shown_path(folder);
+  listing.source = shown(folder);
   switch (layout) {
     case Layout::hmdb51:
       read_hmdb51(folder, split, listing);
@@ -211,7 +209,7 @@ Listing read_listing(Layout layout, const fs::path& folder, int split) {
 Listing select_classes(Listing listing, const std::vector<std::string>& classes) {
   for (const std::string& name : classes)
     if (std::ranges::find(listing.classes, name) == listing.classes.end())
-      refuse("{}: no class '{}'; {}", listing.source, shown(name), suggestion(name, listing.classes));
+      refuse("{}: no class '{}'; {}", listing.source, brief(name), suggestion(name, listing.classes));
   std::vector<int> label(listing.classes.size(), -1);
   std::vector<std::string> kept;
   for (std::size_t c = 0; c < listing.classes.size(); ++c) {

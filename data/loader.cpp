@@ -13,6 +13,7 @@
 #include "data/resize.h"
 #include "data/text_file.h"
 #include "engine/check.h"
+#include "engine/file.h"
 
 namespace stp {
 namespace {
@@ -294,7 +295,7 @@ struct Loader::State {
   }
 
   std::optional<Error> attempt(const Run& r, Batch& batch) {
-    const std::string name = shown_path(items[r.item].path);
+    const std::string name = shown(items[r.item].path);
     try {
       maker.fill(r, batch);
       return std::nullopt;
@@ -343,8 +344,7 @@ Loader::Loader(std::vector<Item> items, const LoaderOptions& options) {
   check(items.size() < UINT32_MAX, "loader: {} clips, more than can be numbered", items.size());
   for (const Item& item : items)
     check(item.attributes.size() == items.front().attributes.size(), "loader: {} has {} attributes, {} has {}",
-          shown_path(item.path), item.attributes.size(), shown_path(items.front().path),
-          items.front().attributes.size());
+          shown(item.path), item.attributes.size(), shown(items.front().path), items.front().attributes.size());
   state_ = std::make_unique<State>(std::move(items), options);
   check(batches() > 0,
         "loader: {} clips make no batch of {}; lower batch, or keep the last one (drop_last = false)",

@@ -28,13 +28,13 @@ struct Candidates {
 
 [[noreturn]] void refuse_ambiguous(const Candidates& c, const std::vector<std::string>& wanted,
                                    const std::vector<std::string>& present, const std::string& where) {
-  const std::string first = shown(wanted[static_cast<std::size_t>(c.wanted.front())]);
-  const std::string found = shown(present[static_cast<std::size_t>(c.present.front())]);
+  const std::string first = brief(wanted[static_cast<std::size_t>(c.wanted.front())]);
+  const std::string found = brief(present[static_cast<std::size_t>(c.present.front())]);
   if (c.present.size() == 1)
     refuse("{}: '{}' could be '{}' or '{}'; rename it so that it matches one", where, found, first,
-           shown(wanted[static_cast<std::size_t>(c.wanted[1])]));
+           brief(wanted[static_cast<std::size_t>(c.wanted[1])]));
   refuse("{}: '{}' could be '{}' or '{}'; remove or rename one", where, first, found,
-         shown(present[static_cast<std::size_t>(c.present[1])]));
+         brief(present[static_cast<std::size_t>(c.present[1])]));
 }
 
 class Matching {

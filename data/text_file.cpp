@@ -4,36 +4,19 @@
 
 #include <charconv>
 #include <cstdint>
-#include <fstream>
 
 #include "engine/check.h"
+#include "engine/file.h"
 #include "engine/text.h"
 
 namespace stp {
 namespace {
 
-constexpr std::uintmax_t kFileBytes = std::uintmax_t{64} << 20;
+constexpr std::uint64_t kFileBytes = std::uint64_t{64} << 20;
 constexpr std::size_t kLineBytes = std::size_t{64} << 10;
-constexpr std::size_t kShown = 200;  // bytes of a name in a message
 constexpr std::string_view kWhite = " \t\r";
 
 bool control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
-std::string read_whole(const std::filesystem::path& path, const std::string& name, std::string_view what) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) refuse("{}: no such file; give the path of the {}", name, what);
-  if (!std::filesystem::is_regular_file(status)) refuse("{}: not a file; give the path of the {}", name, what);
-  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
-  if (error) refuse("{}: cannot be read ({})", name, error.message());
-  if (bytes > kFileBytes)
-    refuse("{}: {} bytes, the limit for a {} is {}; give the list itself", name, bytes, what, kFileBytes);
-  std::ifstream file(path, std::ios::binary);
-  std::string content(bytes, '\0');
-  if (!file || !file.read(content.data(), static_cast<std::streamsize>(bytes)))
-    refuse("{}: cannot be read; check its permissions", name);
-  return content;
-}
 
 std::string_view without_white_end(std::string_view text) {
   const std::size_t last = text.find_last_not_of(kWhite);
@@ -42,18 +25,13 @@ std::string_view without_white_end(std::string_view text) {
 
 }  // namespace
 
-std::string shown(std::string_view text) {
-  return text.size() <= kShown ? printable(text) : printable(text.substr(0, kShown)) + "...";
-}
-
-std::string shown_path(const std::filesystem::path& path) {
-  const std::string text = path.string();
-  return text.size() <= kShown ? printable(text)
-                               : "..." + printable(std::string_view(text).substr(text.size() - kShown));
+std::string brief(std::string_view text) {
+  constexpr std::size_t kBytes = 200;
+  return text.size() <= kBytes ? printable(text) : printable(text.substr(0, kBytes)) + "...";
 }
 
 TextFile::TextFile(const std::filesystem::path& path, std::string_view what)
-    : name_(shown_path(path)), content_(read_whole(path, name_, what)) {
+    : name_(shown(path)), content_(read_text(path, kFileBytes)) {
   std::string_view rest = content_;
   if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
   for (int number = 1; !rest.empty(); ++number) {

@@ -10,16 +10,14 @@
 namespace stp {
 
 // `text` fit for one line of a message: printable (engine/text.h), at most 200 bytes, the rest as "...".
-std::string shown(std::string_view text);
-// The same for a path, which keeps its end where it is too long: the file's name is there.
-std::string shown_path(const std::filesystem::path& path);
+std::string brief(std::string_view text);
 
 // A text file of at most 64 MiB with lines of at most 64 KiB. Lines may end in LF or CR LF; a byte order mark,
 // white space at the end of a line and blank lines carry nothing and are left out. Control characters are
 // refused.
 class TextFile {
  public:
-  // `what` says in the message what is missing: "split list", "labels". Throws Error (usage).
+  // `what` it should be, for messages: "split list", "label table". Throws Error (usage).
   TextFile(const std::filesystem::path& path, std::string_view what);
   TextFile(const TextFile&) = delete;
   TextFile& operator=(const TextFile&) = delete;

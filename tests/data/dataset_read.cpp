@@ -128,7 +128,10 @@ TEST_CASE("dataset: what does not fit together is refused in one line with the c
   const Case cases[] = {
       {"no videos", {}, {"videos"}, "DIR/videos: no such folder; give the folder that holds CLASS/VIDEO"},
       {"no splits", {}, {"splits"}, "DIR/splits: no such folder; give the folder of the split lists"},
-      {"no labels", {}, {"labels.csv"}, "DIR/labels.csv: no such file; give the path of the label table"},
+      {"no labels",
+       {},
+       {"labels.csv"},
+       "cannot read DIR/labels.csv: No such file or directory (check the path)"},
       {"clip missing",
        {},
        {"videos/wave/d.avi"},

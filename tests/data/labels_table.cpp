@@ -96,8 +96,8 @@ TEST_CASE("labels: too many attributes, a folder, nothing there, and a file too 
   const auto error = [&](const std::string& name) {
     return folder.error_of([&] { const Labels labels(folder / name); });
   };
-  CHECK(error("none.csv") == "DIR/none.csv: no such file; give the path of the label table");
-  CHECK(error("") == "DIR/: not a file; give the path of the label table");
+  CHECK(error("none.csv") == "cannot read DIR/none.csv: No such file or directory (check the path)");
+  CHECK(error("") == "cannot read DIR/: it is no regular file");
   folder.write("labels.pickle", "video,a\nw/x,1\n");
   CHECK(error("labels.pickle") ==
         "DIR/labels.pickle: a pickle can run code when it is read and is refused; give a CSV table with the "
@@ -106,7 +106,7 @@ TEST_CASE("labels: too many attributes, a folder, nothing there, and a file too 
   // Sparse: a claim of 4 GiB that takes no disk, and must take no memory.
   std::filesystem::resize_file(folder.write("large.csv", "video,a\n"), std::uintmax_t{4} << 30);
   CHECK(error("large.csv") ==
-        "DIR/large.csv: 4294967296 bytes, the limit for a label table is 67108864; give the list itself");
+        "DIR/large.csv has 4294967296 bytes, more than the 67108864 allowed here: is it the right file?");
 }
 
 TEST_CASE("labels: lines that mean the same clip must agree") {
