@@ -3,7 +3,7 @@
 namespace stp::synthetic {
 namespace {
 constexpr Colour kOutline{18, 16, 20};
-constexpr float kOutlineWidth = 0.016F;  // standing heights: figures stay visible before any wall
+constexpr float kOutlineWidth = 0.022F;  // standing heights: figures stay visible before any wall
 }  // namespace
 
 Clip::Clip(const SyntheticOptions& options, const SyntheticLabel& label)

@@ -52,14 +52,14 @@ std::array<Limb, kLimbs> limbs_of(const Skeleton& s) {
   const Vec2 across = 0.4F * (s[kRightHip] - s[kLeftHip]);
   const Vec2 up = (1 / kTrunkLength) * (s[kNeck] - s[kPelvis]);  // of length 1
   return {{
-      {BodyPart::leg, {s[kLeftFoot], s[kLeftHip], 0.05F, 0.062F}},
-      {BodyPart::leg, {s[kRightFoot], s[kRightHip], 0.05F, 0.062F}},
+      {BodyPart::leg, {s[kLeftFoot], s[kLeftHip], 0.056F, 0.064F}},
+      {BodyPart::leg, {s[kRightFoot], s[kRightHip], 0.056F, 0.064F}},
       {BodyPart::torso, {s[kNeck] - 0.035F * up, s[kPelvis], 0.125F, 0.105F}},
       {BodyPart::hips, {s[kPelvis] - across, s[kPelvis] + across, 0.105F, 0.105F}},
-      {BodyPart::upper_arm, {s[kLeftShoulder], s[kLeftElbow], 0.05F, 0.046F}},
-      {BodyPart::forearm, {s[kLeftElbow], s[kLeftHand], 0.046F, 0.05F}},
-      {BodyPart::upper_arm, {s[kRightShoulder], s[kRightElbow], 0.05F, 0.046F}},
-      {BodyPart::forearm, {s[kRightElbow], s[kRightHand], 0.046F, 0.05F}},
+      {BodyPart::upper_arm, {s[kLeftShoulder], s[kLeftElbow], 0.055F, 0.052F}},
+      {BodyPart::forearm, {s[kLeftElbow], s[kLeftHand], 0.052F, 0.058F}},
+      {BodyPart::upper_arm, {s[kRightShoulder], s[kRightElbow], 0.055F, 0.052F}},
+      {BodyPart::forearm, {s[kRightElbow], s[kRightHand], 0.052F, 0.058F}},
       {BodyPart::head, {s[kHead] + kHeadHalf * up, s[kHead] - kHeadHalf * up, 0.125F, 0.12F}},
   }};
 }

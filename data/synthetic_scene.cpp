@@ -72,7 +72,7 @@ void Scene::hang_clutter(double difficulty) {
   const auto between = [&](double low, double high) { return static_cast<float>(random.uniform(low, high)); };
   const auto faded = [&](double strongest) {
     const float hue = between(0, 360), saturation = between(0, strongest);
-    return from_hsv(hue, saturation, between(0.35, 0.9));
+    return from_hsv(hue, saturation, between(0.55, 0.95));
   };
   const Colour top = faded(0.25), bottom = faded(0.25);
   for (int y = 0; y < wall_.height; ++y)

@@ -57,6 +57,9 @@ void StprivacyOptions::validate() const {
           "anonymiser: scorer {} before block {}; blocks are 0 to {} and rise", m, score_before[m],
           vit.depth - 1);
   }
+  const std::int64_t whole = selection == Selection::slot ? vit.tokens_of_slot() : vit.tokens();
+  check(keep.empty() || parts == Parts::anonymisation || kept_of(whole, keep.back()) > 0,
+        "anonymiser: a keep ratio of {} leaves none of {} tokens; raise it", keep.back(), whole);
   check(temperature > 0, "anonymiser: temperature {} is not positive", temperature);
 }
 

@@ -8,6 +8,7 @@
 #include "engine/check.h"
 #include "engine/durable.h"
 #include "tools/commands/commands.h"
+#include "tools/commands/usage.h"
 #include "tools/experiment/run.h"
 
 namespace {
@@ -42,16 +43,21 @@ int main(int argc, char** argv) {
   Program program;
   app.require_subcommand(1);
   app.fallthrough();
+  app.set_version_flag("--version", "stprivacy " STP_VERSION);
   app.add_flag("-q,--quiet", program.quiet, "only results and errors");
   app.add_flag("-v,--verbose", program.verbose, "more of what is done");
   app.add_option("--threads", program.threads, "threads of the kernels; default: all processors")
       ->check(CLI::Range(1, 1024));
   add_synthesize(app, program);
   add_train(app, program);
+  add_evaluate(app, program);
+  add_floor(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    Console(program.verbosity()).error(usage_message(app, error));
+    return 2;
   }
   return run(program);
 }

@@ -201,6 +201,8 @@ TEST_CASE("config: text that is no TOML names its line") {
   CHECK(problem_of("name = ї") == "r.toml:1: a character that needs double quotes");
   CHECK(problem_of("[\x0E\n") == "r.toml:1: a character that needs double quotes");
   CHECK(problem_of("name = 'ї'") == "r.toml:1: a character that needs double quotes");
+  CHECK(problem_of("data.folders = [\"\"\"a\"\"\"\", 'ї']") ==
+        "r.toml:1: a character that needs double quotes");
   CHECK(problem_of("name = \"\\ї\"") == "r.toml:1: a backslash that escapes nothing");
   CHECK(problem_of("\nname = \"\xD1\"") == "r.toml:2: bytes that are not UTF-8");
   CHECK(contains(problem_of("name = 5PP=\"uї\""), "r.toml:1: "));

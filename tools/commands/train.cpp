@@ -57,7 +57,8 @@ void add_train(CLI::App& app, Program& program) {
       add_command(app, program, "train", "train a recipe through its phases and judge the result",
                   [a](Console& console) { train(*a, console); });
   command->add_option("recipe", a->recipe, "recipe file (TOML)");
-  command->add_option("--set", a->set, "key=value, before the recipe's own; may be repeated");
+  command->add_option("--set", a->set, "key=value, before the recipe's own; may be repeated")
+      ->allow_extra_args(false);
   command->add_option("--run", a->run, "folder of the run; default runs/RECIPE");
   command->add_flag("--resume", a->resume, "go on from the run's last checkpoint");
   command->add_option("--phase", a->phase, "only this phase, which must be the next")

@@ -21,7 +21,7 @@ void add_length(Schema& s, const std::string& phase, std::int64_t& steps, double
 }
 
 void add_data(Schema& s, DataRecipe& d) {
-  s.add("data.layout", &d.layout, "how the data set lies on disk", one_of({"hmdb51", "ucf101", "lists"}));
+  s.add("data.layout", &d.layout, "how the data set lies on disk", one_of(layout_names()));
   s.add("data.videos", &d.videos, "folder of CLASS/VIDEO");
   s.add("data.splits", &d.splits, "folder of the official lists");
   s.add("data.labels", &d.labels, "CSV of privacy labels");
@@ -166,6 +166,13 @@ Jitter jitter(double chance, double low, double high) { return {chance, low, hig
 
 }  // namespace
 
+std::vector<std::string> layout_names() { return {"hmdb51", "ucf101", "lists"}; }
+
+Layout layout_named(const std::string& name) {
+  if (name == "hmdb51") return Layout::hmdb51;
+  return name == "ucf101" ? Layout::ucf101 : Layout::lists;
+}
+
 void register_recipe(Schema& s, Recipe& r) {
   s.add("name", &r.name, "what the experiment is called");
   s.add("seed", &r.seed, "of every random draw", at_least(0));
@@ -247,8 +254,7 @@ PixelRange Recipe::pixel_range() const {
 
 DatasetSpec Recipe::dataset() const {
   DatasetSpec spec;
-  spec.layout =
-      data.layout == "hmdb51" ? Layout::hmdb51 : (data.layout == "ucf101" ? Layout::ucf101 : Layout::lists);
+  spec.layout = layout_named(data.layout);
   spec.videos = data.videos;
   spec.splits = data.splits;
   spec.labels = data.labels;

@@ -125,6 +125,10 @@ struct Recipe {
   LoaderOptions loader(LoaderOptions::Views views, int batch, std::uint64_t stream) const;
 };
 
+// The layouts of data sets by their names in recipes.
+std::vector<std::string> layout_names();
+Layout layout_named(const std::string& name);
+
 // Registers every option of the recipe, with its meaning and range.
 void register_recipe(Schema& schema, Recipe& recipe);
 

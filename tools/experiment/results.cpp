@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/check.h"
+#include "engine/file.h"
 
 namespace stp {
 
@@ -81,6 +82,23 @@ Results results_from_json(const Json& json) {
     results.methods.push_back(m);
   }
   return results;
+}
+
+Json read_json(const std::filesystem::path& file) {
+  constexpr std::uint64_t kLimit = 16u << 20;
+  Json json = Json::parse(read_text(file, kLimit), nullptr, false);
+  check(!json.is_discarded(), "{}: not JSON; restore the file", shown(file));
+  return json;
+}
+
+Results results_from(const Json& json, const std::filesystem::path& file) {
+  try {
+    Results results = results_from_json(json);
+    for (const MethodResult& m : results.methods) m.worst();  // throws without attackers
+    return results;
+  } catch (const nlohmann::json::exception& error) {
+    refuse("{}: no results of this program: {}", shown(file), error.what());
+  }
 }
 
 double leakage_removed(const Results& results, const MethodResult& method) {

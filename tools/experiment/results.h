@@ -1,6 +1,7 @@
 // What an evaluation found, as JSON and as a table for people.
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -37,6 +38,10 @@ struct Results {
 
 nlohmann::ordered_json to_json(const Results& results);
 Results results_from_json(const nlohmann::ordered_json& json);
+
+// The same from a file that anyone may have touched: Error (usage) naming it if it holds something else.
+nlohmann::ordered_json read_json(const std::filesystem::path& file);
+Results results_from(const nlohmann::ordered_json& json, const std::filesystem::path& file);
 
 // Rows: each method, chance, and what the action alone reveals at each method's accuracy. `train` and `test`
 // are the labels of the split. A method below the floor is marked: its attackers were weak, it is not private.

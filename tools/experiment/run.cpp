@@ -49,11 +49,11 @@ class Run {
   Run(const Recipe& recipe, const RunRequest& request, Console& console)
       : request_(request),
         console_(console),
-        folder_(prepare(recipe, request)),
-        lock_(folder_),
-        checkpoints_(folder_ / "checkpoints"),
         names_(stage_names(recipe)),
-        experiment_(recipe, Backend(Device::cpu)) {}
+        experiment_(recipe, Backend(Device::cpu)),  // refuses what it can before anything is written
+        folder_(open_folder(request)),
+        lock_(folder_),
+        checkpoints_(claim(recipe, request)) {}
 
   Results carry_out() {
     begin();
@@ -71,21 +71,40 @@ class Run {
   }
 
  private:
-  static fs::path prepare(const Recipe& recipe, const RunRequest& request) {
+  static bool holds_run(const fs::path& folder) {
+    std::error_code ignored;  // what cannot be looked at is refused where it is opened
+    return fs::exists(folder / "config.toml", ignored);
+  }
+
+  static fs::path open_folder(const RunRequest& request) {
     if (request.resume) {
-      check(fs::exists(request.folder / "config.toml"), "{}: no run to resume; start it without --resume",
-            request.folder.string());
+      check(holds_run(request.folder), "{}: no run to resume; start it without --resume",
+            shown(request.folder));
       return request.folder;
     }
-    check(!fs::exists(request.folder / "config.toml"),
-          "{}: a run is there already; add --resume to go on, or choose "
-          "another folder with --run",
-          request.folder.string());
+    refuse_other_run(request.folder);
+    check(request.phase == Phase::all || request.phase == Phase::init,
+          "{}: nothing is trained yet; run phase init first", shown(request.folder));
     std::error_code error;
     fs::create_directories(request.folder, error);
-    check(!error, "{}: cannot be made: {}", request.folder.string(), error.message());
-    write_file(request.folder / "config.toml", resolved(recipe));
+    check(!error, "{}: cannot be made: {}", shown(request.folder), system_message(error.value()));
     return request.folder;
+  }
+
+  static void refuse_other_run(const fs::path& folder) {
+    check(!holds_run(folder),
+          "{}: a run is there already; add --resume to go on, or choose another folder with --run",
+          shown(folder));
+  }
+
+  // The folder is locked now. A new run leaves its recipe there first: from then on it can be resumed. Returns
+  // the folder of its checkpoints.
+  static fs::path claim(const Recipe& recipe, const RunRequest& request) {
+    if (!request.resume) {
+      refuse_other_run(request.folder);
+      write_file(request.folder / "config.toml", resolved(recipe));
+    }
+    return request.folder / "checkpoints";
   }
 
   // Where the run stands: from its checkpoint, or at the beginning.
@@ -93,9 +112,7 @@ class Run {
     const auto loaded = request_.resume ? checkpoints_.load() : std::nullopt;
     if (!loaded) {
       log_ = std::make_unique<RunLog>(folder_, LogPosition());
-      if (request_.phase != Phase::all && request_.phase != Phase::init) {
-        refuse("{}: nothing is trained yet; run phase init first", folder_.string());
-      }
+      check_phase();
       return;
     }
     if (!loaded->notice.empty()) console_.warning(loaded->notice);
@@ -104,7 +121,11 @@ class Run {
                                                          static_cast<std::uint64_t>(c.counter("log.digest"))});
     check(c.text("recipe") == resolved(experiment_.recipe),
           "{}: the checkpoint was made with another recipe; resume with the run's own config.toml",
-          c.path().string());
+          shown(c.path()));
+    check(
+        c.text("data") == data_digest(experiment_.data),
+        "{}: the clips, splits or labels are others than when the run began; restore them, or begin a new run",
+        shown(c.path()));
     index_ = static_cast<std::size_t>(c.counter("stage"));
     step_ = c.counter("step");
     experiment_.results = results_from_json(nlohmann::ordered_json::parse(c.text("results")));
@@ -119,8 +140,8 @@ class Run {
   void check_phase() const {
     if (request_.phase == Phase::all || index_ == names_.size()) return;
     const Phase next = phase_of(names_[index_]);
-    check(next <= request_.phase, "{}: phase {} is done already", folder_.string(), names_[index_ - 1]);
-    check(next == request_.phase, "{}: stage {} comes first", folder_.string(), names_[index_]);
+    check(next <= request_.phase, "{}: phase {} is done already", shown(folder_), names_[index_ - 1]);
+    check(next == request_.phase, "{}: stage {} comes first", shown(folder_), names_[index_]);
   }
 
   bool wanted(const std::string& stage) const {
@@ -143,7 +164,10 @@ class Run {
     }
     progress.finish();
     log_->timing("stage", {{"stage", stage_->name()}, {"seconds", steady_seconds() - start}});
-    stage_->finish();
+    if (!stage_->finish([] { return interrupted_by() != 0; })) {
+      save();
+      stop_if_interrupted();
+    }
     if (names_[index_] == "adversarial") save_model(folder_ / "anonymiser.safetensors", experiment_);
     if (phase_of(names_[index_]) == Phase::evaluate) log_result(experiment_.results.methods.back());
   }
@@ -177,6 +201,7 @@ class Run {
     const LogPosition position = log_->checkpoint();
     CheckpointBuilder builder;
     builder.text("recipe", resolved(experiment_.recipe));
+    builder.text("data", data_digest(experiment_.data));
     builder.text("results", to_json(experiment_.results).dump());
     builder.counter("stage", static_cast<std::int64_t>(index_));
     builder.counter("step", step_);
@@ -196,11 +221,11 @@ class Run {
 
   RunRequest request_;
   Console& console_;
+  std::vector<std::string> names_;
+  Experiment experiment_;
   fs::path folder_;
   FolderLock lock_;
   CheckpointFolder checkpoints_;
-  std::vector<std::string> names_;
-  Experiment experiment_;
   std::unique_ptr<RunLog> log_;
   std::size_t index_ = 0;  // of the stage under way
   std::int64_t step_ = 0;  // steps of it that are done
@@ -214,7 +239,7 @@ Results run_experiment(const Recipe& recipe, const RunRequest& request, Console&
 }
 
 Recipe recipe_of_run(const fs::path& folder) {
-  check(fs::exists(folder / "config.toml"), "{}: not a run; it has no config.toml", folder.string());
+  check(fs::exists(folder / "config.toml"), "{}: not a run; it has no config.toml", shown(folder));
   return load_recipe(folder / "config.toml", {});
 }
 
@@ -230,18 +255,18 @@ LoadedModel load_model(const fs::path& path, const Backend& backend) {
   fs::path file = path;
   if (fs::is_directory(path)) {
     file = path / "anonymiser.safetensors";
-    check(fs::exists(file), "{}: no trained anonymiser; finish phase adversarial first", path.string());
+    check(fs::exists(file), "{}: no trained anonymiser; finish phase adversarial first", shown(path));
   }
   const Checkpoint checkpoint(file);
-  check(checkpoint.has_text("recipe"), "{}: not a model of ours; it holds no recipe", file.string());
+  check(checkpoint.has_text("recipe"), "{}: not a model of ours; it holds no recipe", shown(file));
   // A checkpoint of a run is a model once the adversarial phase is behind it.
   const bool of_run = checkpoint.has_counter("stage");
   const bool trained = of_run ? checkpoint.counter("stage") >= 2
                               : checkpoint.has_text("trained") && checkpoint.text("trained") == "adversarial";
   check(trained, "{}: its anonymiser was not trained against recognisers; finish phase adversarial first",
-        file.string());
+        shown(file));
   LoadedModel model;
-  model.recipe = recipe_of_text(checkpoint.text("recipe"), file.string());
+  model.recipe = recipe_of_text(checkpoint.text("recipe"), shown(file));
   model.anonymiser = std::make_unique<Stprivacy>(backend, 0, model.recipe.stprivacy());
   restore_parameters(checkpoint, of_run ? kPrefix : "", model.anonymiser->parameters());
   model.digest = hexadecimal(digest(std::as_bytes(std::span(checkpoint.file().header_text()))));

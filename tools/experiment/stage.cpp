@@ -1,7 +1,9 @@
 #include "tools/experiment/stage.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "engine/digest.h"
 #include "engine/rng.h"
 
 namespace stp {
@@ -17,13 +19,31 @@ LabelTable label_table(const Dataset& data, const std::vector<Item>& items) {
   return table;
 }
 
+std::string data_digest(const Dataset& data) {
+  Digest all;
+  for (const std::string& name : data.classes) all.add(name + "\n");
+  for (const std::string& name : data.attributes) all.add(name + "\n");
+  for (const auto* part : {&data.train, &data.test}) {
+    all.add(fmt::format("{}\n", part->size()));
+    for (const Item& item : *part)
+      all.add(fmt::format("{}\n{}\n{}\n", item.name, item.label, fmt::join(item.attributes, " ")));
+  }
+  return hexadecimal(all.value());
+}
+
 Experiment::Experiment(const Recipe& experiment, const Backend& device)
     : recipe(experiment), data(read_dataset(experiment.dataset())), backend(device) {
   check(data.classes.size() >= 2, "data: {} class; an action recogniser needs at least two",
         data.classes.size());
+  const std::size_t batch = static_cast<std::size_t>(recipe.train.batch),
+                    judged = static_cast<std::size_t>(recipe.evaluate.batch);
+  check(std::max(batch, judged) <= data.train.size(),
+        "data: {} training clips make no batch of {}; use a smaller {}", data.train.size(),
+        std::max(batch, judged), batch >= judged ? "train.batch" : "evaluate.batch");
   check(!data.attributes.empty(), "data: no privacy labels; set data.labels to a CSV of them");
   anonymiser = std::make_unique<Stprivacy>(backend, stream_id("anonymiser", {seed()}), recipe.stprivacy());
   start_from_image(anonymiser->parameters(), anonymiser->options().vit);
+  check_recogniser_start();
   results.attributes = data.attributes;
   results.chance = chance_points(label_table(data, data.train), label_table(data, data.test));
 }
@@ -40,6 +60,12 @@ void Experiment::start_from_image(const Parameters& parameters, const VitOptions
   const Inflation inflation =
       recipe.weights.inflation == "averaging" ? Inflation::averaging : Inflation::central;
   import_weights(file, parameters, vit, inflation);
+}
+
+void Experiment::check_recogniser_start() const {
+  if (recipe.weights.image.empty()) return;
+  const Recogniser probe(backend, 0, recipe.recogniser_for(1));
+  start_from_image(probe.parameters(), probe.options().vit);
 }
 
 std::vector<Tensor> draw_noise(const Experiment& e, const std::string& stage, std::int64_t step, int part) {

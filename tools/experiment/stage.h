@@ -3,6 +3,7 @@
 // the stage saved.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,9 +30,17 @@ struct Experiment {
   std::int64_t steps(std::int64_t given, double epochs, std::int64_t clips_of_step) const;
   // Image weights, if the recipe names any, into a network that starts.
   void start_from_image(const Parameters& parameters, const VitOptions& vit) const;
+
+ private:
+  // Recognisers start later, with the same image weights: what does not fit is refused before hours are spent.
+  void check_recogniser_start() const;
 };
 
 LabelTable label_table(const Dataset& data, const std::vector<Item>& items);
+
+// 16 digits over classes, attributes and every clip's name, class and labels, in their order: what a resumed
+// run must find as it was.
+std::string data_digest(const Dataset& data);
 
 // The random draws of a step: a pure function of seed, stage, step and part.
 std::vector<Tensor> draw_noise(const Experiment& e, const std::string& stage, std::int64_t step, int part);
@@ -48,8 +57,13 @@ class Stage {
   virtual std::int64_t steps() const = 0;
   // Does step `number` (from 0) and returns what to log of it.
   virtual std::vector<LogField> step(std::int64_t number) = 0;
-  // After the last step: what the stage leaves in the experiment.
-  virtual void finish() {}
+  // After the last step: what the stage leaves in the experiment. Asks `stop` now and then and, once it says
+  // yes, leaves nothing and returns false: it is then asked again by the run that goes on.
+  using Stop = std::function<bool()>;
+  virtual bool finish(const Stop& stop) {
+    static_cast<void>(stop);
+    return true;
+  }
   // Everything of the stage that a checkpoint must hold besides the anonymiser's parameters.
   virtual void save(CheckpointBuilder& builder) const = 0;
   virtual void restore(const Checkpoint& checkpoint) = 0;

@@ -84,7 +84,7 @@ class EvaluationStage : public Stage {
     return fields;
   }
 
-  void finish() override {
+  bool finish(const Stop& stop) override {
     std::vector<ViewAverage> averages;
     for (const Player& p : players_) averages.emplace_back(e_.data.test.size(), p.outputs());
     TestFeed test(e_.backend, e_.recipe, e_.data.test, batch_);
@@ -92,6 +92,7 @@ class EvaluationStage : public Stage {
     std::vector<std::uint32_t> items;
     double kept = 0, all = 0;
     while (test.next(batch, items)) {
+      if (stop()) return false;
       const Seen seen = deliver(batch.input);
       kept += static_cast<double>(seen.kept.rows.shape().elements());
       all += static_cast<double>(batch.input.batch() * e_.recipe.vit().tokens());
@@ -101,6 +102,7 @@ class EvaluationStage : public Stage {
       }
     }
     e_.results.methods.push_back(judge(averages, kept / all));
+    return true;
   }
 
   void save(CheckpointBuilder& builder) const override {

@@ -1,0 +1,131 @@
+#include "tools/experiment/reevaluate.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "engine/progress.h"
+#include "engine/text.h"
+#include "tools/experiment/run.h"
+
+namespace stp {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+// What the anonymiser's training did not fix. data.mean and data.deviation are the scale of its pixels.
+bool may_change(const std::string& key) {
+  constexpr std::array<std::string_view, 5> kGroups = {"evaluate.", "recogniser.", "optimizer.", "weights.",
+                                                       "data."};
+  constexpr std::array<std::string_view, 6> kKeys = {"name",       "seed",        "train.batch",
+                                                     "model.keep", "model.alpha", "model.selection"};
+  if (key == "data.mean" || key == "data.deviation") return false;
+  return std::ranges::any_of(kGroups, [&](std::string_view group) { return key.starts_with(group); }) ||
+         std::ranges::find(kKeys, key) != kKeys.end();
+}
+
+// Whether raw clips are judged alike under both recipes: nothing about the anonymiser's delivery matters to
+// them.
+bool same_on_raw(const Recipe& a, Recipe b) {
+  b.name = a.name;
+  b.model.alpha = a.model.alpha;
+  b.model.keep = a.model.keep;
+  b.model.selection = a.model.selection;
+  b.evaluate.attackers = a.evaluate.attackers;
+  return resolved(a) == resolved(b);
+}
+
+void carry_out(Stage& stage, Console& console) {
+  Progress progress(console, stage.name(), stage.steps(), "step");
+  for (std::int64_t step = 0; step < stage.steps(); ++step) {
+    stage.step(step);
+    progress.advance(step + 1);
+  }
+  progress.finish();
+  stage.finish([] { return false; });
+}
+
+void copy(const Parameters& from, const Parameters& to) {
+  for (std::size_t i = 0; i < to.all().size(); ++i) to.all()[i].tensor.assign(from.all()[i].tensor.values());
+}
+
+bool has_results(const fs::path& run) {
+  std::error_code ignored;
+  return fs::exists(run / "results.json", ignored);
+}
+
+Results saved_by_run(const fs::path& run) {
+  const fs::path file = run / "results.json";
+  return results_from(read_json(file), file);
+}
+
+// The evaluation as it was saved before.
+Results saved(const fs::path& file, const Recipe& recipe, const std::string& model) {
+  const Json json = read_json(file);
+  const bool same = json.is_object() && json.contains("recipe") && json["recipe"] == resolved(recipe) &&
+                    json.contains("model") && json["model"] == model;
+  check(same, "{}: another evaluation is there already; choose another --name", shown(file));
+  return results_from(json, file);
+}
+
+Judged judged(Results results, const Dataset& data) {
+  return {std::move(results), label_table(data, data.train), label_table(data, data.test)};
+}
+
+}  // namespace
+
+Recipe evaluation_recipe(const Recipe& trained, const std::vector<std::string>& flags) {
+  Recipe recipe = trained;
+  Schema schema;
+  register_recipe(schema, recipe);
+  schema.load({}, flags);
+  for (const OptionState& option : schema.options()) {
+    check(option.origin != Origin::flag || may_change(option.key),
+          "evaluate: {} belongs to the trained anonymiser; train another run to change it", option.key);
+  }
+  recipe.validate();
+  return recipe;
+}
+
+Judged results_of_run(const fs::path& run) {
+  const Recipe recipe = recipe_of_run(run);
+  check(has_results(run), "{}: not judged yet; finish it with: stprivacy train --run {} --resume", shown(run),
+        shown(run));
+  return judged(saved_by_run(run), read_dataset(recipe.dataset()));
+}
+
+Judged evaluate_again(const EvaluationRequest& request, Console& console) {
+  const Backend backend(Device::cpu);
+  const LoadedModel model = load_model(request.run, backend);
+  const Recipe recipe = evaluation_recipe(model.recipe, request.flags);
+  const fs::path file = request.run / "evaluations" / (request.name + ".json");
+  std::error_code error;
+  if (fs::exists(file, error)) {
+    console.note(fmt::format("{} is there already", shown(file)));
+    return judged(saved(file, recipe, model.digest), read_dataset(recipe.dataset()));
+  }
+
+  Experiment experiment(recipe, backend);
+  copy(model.anonymiser->parameters(), experiment.anonymiser->parameters());
+  const bool raw_is_known = same_on_raw(model.recipe, recipe) && has_results(request.run);
+  const Results of_run = raw_is_known ? saved_by_run(request.run) : Results();
+  if (const MethodResult* raw = of_run.find("raw"); raw && recipe.evaluate.raw) {
+    experiment.results.methods.push_back(*raw);
+  } else if (recipe.evaluate.raw) {
+    carry_out(*make_evaluation(experiment, false), console);
+  }
+  carry_out(*make_evaluation(experiment, true), console);
+
+  Json json = to_json(experiment.results);
+  json["recipe"] = resolved(recipe);
+  json["model"] = model.digest;
+  fs::create_directories(file.parent_path(), error);
+  check(!error, "{}: cannot be made: {}", shown(file.parent_path()), system_message(error.value()));
+  write_file(file, json.dump(2) + "\n");
+  console.note(fmt::format("written to {}", shown(file)));
+  return judged(experiment.results, experiment.data);
+}
+
+}  // namespace stp
