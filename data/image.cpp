@@ -85,6 +85,21 @@ std::string_view png_fault(Bytes bytes) {
   return ended ? "" : "it is cut short";
 }
 
+// Whether a segment of Huffman tables (ITU T.81, B.2.4.2) holds whole tables of at most 256 symbols. stb_image
+// reads on past the segment's end, and writes more symbols than these past the end of its own table. body: what
+// follows the segment's length.
+bool sound_huffman_tables(Bytes body) {
+  constexpr std::size_t kHead = 17;  // class and place, then the number of codes of 1 to 16 bits
+  while (!body.empty()) {
+    if (body.size() < kHead) return false;
+    std::size_t symbols = 0;
+    for (const std::uint8_t count : body.subspan(1, kHead - 1)) symbols += count;
+    if (symbols > 256 || body.size() < kHead + symbols) return false;
+    body = body.subspan(kHead + symbols);
+  }
+  return true;
+}
+
 // Segments up to the end marker; stb_image would make grey of what is missing.
 std::string_view jpeg_fault(Bytes bytes) {
   std::size_t at = 2;
@@ -97,7 +112,11 @@ std::string_view jpeg_fault(Bytes bytes) {
     }
     if (marker == 0xd9) return "";
     if (at + 4 > bytes.size()) break;
-    at += 2 + (std::size_t{bytes[at + 2]} << 8 | bytes[at + 3]);
+    const std::size_t length = std::size_t{bytes[at + 2]} << 8 | bytes[at + 3];
+    if (length < 2 || length > bytes.size() - at - 2) break;
+    if (marker == 0xc4 && !sound_huffman_tables(bytes.subspan(at + 4, length - 2)))
+      return "a Huffman table is no such table";
+    at += 2 + length;
     if (marker != 0xda) continue;
     // Coded data after a scan header: up to a marker that is no restart (d0 to d7) and no escaped ff (00).
     while (at + 2 <= bytes.size() &&

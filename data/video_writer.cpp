@@ -118,6 +118,10 @@ class MuxerFile {
   Libav<AVIOContext> io_;
 };
 
+struct FreeMuxer {
+  void operator()(AVFormatContext* muxer) const { avformat_free_context(muxer); }
+};
+
 }  // namespace
 
 struct VideoWriter::Impl {
@@ -129,7 +133,6 @@ struct VideoWriter::Impl {
         encoder(spec) {
     open_muxer();
   }
-  ~Impl() { avformat_free_context(muxer); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
@@ -147,7 +150,7 @@ struct VideoWriter::Impl {
   MuxerFile file;
   VideoEncoder encoder;
   LibavLog log;
-  AVFormatContext* muxer = nullptr;
+  std::unique_ptr<AVFormatContext, FreeMuxer> muxer;
   AVStream* stream = nullptr;
   std::vector<std::int64_t> times;      // of all frames, in the container's unit
   std::vector<std::uint64_t> digests;   // of all frames, when lossless
@@ -162,14 +165,16 @@ void VideoWriter::Impl::check_code(int code, const char* stage) {
 }
 
 void VideoWriter::Impl::open_muxer() {
-  const int code = avformat_alloc_output_context2(&muxer, nullptr, container.muxer, nullptr);
+  AVFormatContext* made = nullptr;
+  const int code = avformat_alloc_output_context2(&made, nullptr, container.muxer, nullptr);
+  muxer.reset(made);
   if (code < 0) fail("{}: this machine's FFmpeg cannot write {}", name, container.muxer);
   muxer->opaque = &log;
   muxer->pb = file.io();
   muxer->flags |=
       AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;  // bit exact: no names, no hour, no random numbers
   muxer->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;
-  stream = avformat_new_stream(muxer, nullptr);
+  stream = avformat_new_stream(muxer.get(), nullptr);
   libav_allocated(stream);
   check_code(avcodec_parameters_copy(stream->codecpar, &encoder.parameters()), "header");
   stream->codecpar->codec_tag = 0;
@@ -184,7 +189,7 @@ void VideoWriter::Impl::open_muxer() {
     options.set("movie_timescale", container.unit.den);
     options.set("empty_hdlr_name", "1");
   }
-  check_code(avformat_write_header(muxer, options.address()), "header");
+  check_code(avformat_write_header(muxer.get(), options.address()), "header");
   if (!options.left().empty())
     fail("{}: this machine's FFmpeg does not know its option {}", name, options.left());
   if (stream->time_base.num != container.unit.num || stream->time_base.den != container.unit.den)
@@ -231,7 +236,7 @@ void VideoWriter::Impl::write_packets(bool all) {
     packet.duration =
         (written + 1 < times.size() ? times[written + 1] : times[written] + nominal_step()) - times[written];
     packet.pos = -1;
-    check_code(av_write_frame(muxer, &packet), "frame");
+    check_code(av_write_frame(muxer.get(), &packet), "frame");
     packets.pop_front();
     ++written;
   }
@@ -295,7 +300,7 @@ void VideoWriter::finish() {
   my->write_packets(true);
   if (my->written != my->times.size())
     fail("{}: {} of {} frames came out of the encoder", my->name, my->written, my->times.size());
-  my->check_code(av_write_trailer(my->muxer), "trailer");
+  my->check_code(av_write_trailer(my->muxer.get()), "trailer");
   avio_flush(my->file.io());
   my->check_code(my->file.io()->error, "trailer");
   my->verify();

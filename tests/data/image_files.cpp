@@ -108,6 +108,17 @@ TEST_CASE("image: every flipped bit of a PNG is noticed, a JPEG with one gives p
   }
 }
 
+TEST_CASE("image: a JPEG whose Huffman table overflows is refused") {
+  const TemporaryFolder folder;
+  std::string jpeg = jpeg_of(moving_frame(0, 24, 20), 24, 20);
+  const std::size_t table = jpeg.find("\xff\xc4");
+  REQUIRE(table != std::string::npos);
+  jpeg[table + 5] = '\xff';  // codes of one bit; with those of two bits more than 256
+  jpeg[table + 6] = '\x02';
+  put(folder / "bad", jpeg);
+  CHECK(contains(error_of([&] { read_image(folder / "bad"); }), "a Huffman table is no such table"));
+}
+
 TEST_CASE("image: sizes are bounded before memory is spent") {
   const TemporaryFolder folder;
   write_png(folder / "a.png", moving_frame(0, 2, 2), 2, 2);
