@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -123,8 +124,9 @@ class VideoWriter {
   // rgb: (height, width, 3); times are not negative and strictly increase.
   void write(std::span<const std::uint8_t> rgb, std::int64_t time);
   // Flushes, fsyncs, reopens and verifies size, frame count and times (and every pixel when lossless), then
-  // renames into place. A video without frames is refused.
-  void finish();
+  // renames into place. A video without frames is refused. `verified` is called before the rename, for what has
+  // to be there first; if it throws, the file never appears.
+  void finish(const std::function<void()>& verified = {});
 
  private:
   struct Impl;

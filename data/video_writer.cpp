@@ -291,7 +291,7 @@ void VideoWriter::write(std::span<const std::uint8_t> rgb, std::int64_t time) {
   impl_ = std::move(my);
 }
 
-void VideoWriter::finish() {
+void VideoWriter::finish(const std::function<void()>& verified) {
   check(impl_ != nullptr, "video writer: it is finished or has failed; make a new one");
   const std::unique_ptr<Impl> my = std::move(impl_);
   check(!my->times.empty(), "{}: no frame was written; a video needs at least one", my->name);
@@ -304,6 +304,7 @@ void VideoWriter::finish() {
   avio_flush(my->file.io());
   my->check_code(my->file.io()->error, "trailer");
   my->verify();
+  if (verified) verified();
   my->file.file().commit();
 }
 

@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   add_train(app, program);
   add_evaluate(app, program);
   add_floor(app, program);
+  add_anonymize(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -24,6 +24,7 @@ struct Program {
 CLI::App* add_command(CLI::App& app, Program& program, const std::string& name, const std::string& what,
                       std::function<void(Console&)> run);
 
+void add_anonymize(CLI::App& app, Program& program);
 void add_evaluate(CLI::App& app, Program& program);
 void add_floor(CLI::App& app, Program& program);
 void add_synthesize(CLI::App& app, Program& program);
