@@ -94,6 +94,9 @@ void add_networks(Schema& s, Recipe& r) {
   s.add("recogniser.drop_path", &r.recogniser.drop_path, "drop path rate of the last block", between(0, 0.9));
   s.add("recogniser.head_scale", &r.recogniser.head_scale, "scale of the head at the start; 0 as released",
         between(0, 100));
+  s.add("weights.start", &r.weights.start,
+        "how networks start: released, or small: scaled to their width, positions as waves",
+        one_of({"released", "small"}));
   s.add("weights.image", &r.weights.image,
         "safetensors of an image model that starts every network; empty: random");
   s.add("weights.inflation", &r.weights.inflation, "how a 2-D patch kernel becomes 3-D",

@@ -55,6 +55,7 @@ struct RecogniserRecipe {
 };
 
 struct WeightsRecipe {
+  std::string start = "released";
   std::string image;  // safetensors of an image model; empty: random start
   std::string inflation = "averaging";
 };

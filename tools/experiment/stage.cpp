@@ -5,6 +5,7 @@
 
 #include "engine/digest.h"
 #include "engine/rng.h"
+#include "models/start.h"
 
 namespace stp {
 
@@ -42,7 +43,7 @@ Experiment::Experiment(const Recipe& experiment, const Backend& device)
         std::max(batch, judged), batch >= judged ? "train.batch" : "evaluate.batch");
   check(!data.attributes.empty(), "data: no privacy labels; set data.labels to a CSV of them");
   anonymiser = std::make_unique<Stprivacy>(backend, stream_id("anonymiser", {seed()}), recipe.stprivacy());
-  start_from_image(anonymiser->parameters(), anonymiser->options().vit);
+  start_network(anonymiser->parameters(), anonymiser->options().vit);
   check_recogniser_start();
   results.attributes = data.attributes;
   results.chance = chance_points(label_table(data, data.train), label_table(data, data.test));
@@ -54,7 +55,8 @@ std::int64_t Experiment::steps(std::int64_t given, double epochs, std::int64_t c
   return std::max<std::int64_t>(1, std::llround(clips / static_cast<double>(clips_of_step)));
 }
 
-void Experiment::start_from_image(const Parameters& parameters, const VitOptions& vit) const {
+void Experiment::start_network(const Parameters& parameters, const VitOptions& vit) const {
+  if (recipe.weights.start == "small") start_small(parameters, vit);
   if (recipe.weights.image.empty()) return;
   const SafetensorsFile file(recipe.weights.image);
   const Inflation inflation =
@@ -65,7 +67,7 @@ void Experiment::start_from_image(const Parameters& parameters, const VitOptions
 void Experiment::check_recogniser_start() const {
   if (recipe.weights.image.empty()) return;
   const Recogniser probe(backend, 0, recipe.recogniser_for(1));
-  start_from_image(probe.parameters(), probe.options().vit);
+  start_network(probe.parameters(), probe.options().vit);
 }
 
 std::vector<Tensor> draw_noise(const Experiment& e, const std::string& stage, std::int64_t step, int part) {

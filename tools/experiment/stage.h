@@ -28,8 +28,8 @@ struct Experiment {
   std::uint64_t seed() const { return static_cast<std::uint64_t>(recipe.seed); }
   // Steps of a phase: as given, or as many as its epochs take with the given clips a step.
   std::int64_t steps(std::int64_t given, double epochs, std::int64_t clips_of_step) const;
-  // Image weights, if the recipe names any, into a network that starts.
-  void start_from_image(const Parameters& parameters, const VitOptions& vit) const;
+  // What a network starts from, besides its own draw: the recipe's start and image weights.
+  void start_network(const Parameters& parameters, const VitOptions& vit) const;
 
  private:
   // Recognisers start later, with the same image weights: what does not fit is refused before hours are spent.

@@ -38,8 +38,8 @@ class AdversarialStage : public Stage {
         action_learner_("action", action_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
         privacy_learner_("privacy", privacy_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
         feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial")) {
-    e.start_from_image(action_.parameters(), action_.options().vit);
-    e.start_from_image(privacy_.parameters(), privacy_.options().vit);
+    e.start_network(action_.parameters(), action_.options().vit);
+    e.start_network(privacy_.parameters(), privacy_.options().vit);
     if (recipe_.freeze_sparsifier) freeze_sparsifier();
   }
 
@@ -99,7 +99,7 @@ class AdversarialStage : public Stage {
   void restart_attacker() {
     const auto generation = static_cast<std::uint64_t>(number_ / recipe_.restart_every);
     privacy_learner_.restart(stream_id("privacy", {e_.seed(), generation}));
-    e_.start_from_image(privacy_.parameters(), privacy_.options().vit);
+    e_.start_network(privacy_.parameters(), privacy_.options().vit);
   }
 
   // As the released code's freezing: embeddings, the blocks before the last scorer and the scorers stay as they

@@ -133,7 +133,7 @@ class EvaluationStage : public Stage {
     Player p{who, seed, nullptr, nullptr};
     p.network = std::make_unique<Recogniser>(e_.backend, seed,
                                              e_.recipe.recogniser_for(static_cast<std::int64_t>(outputs)));
-    e_.start_from_image(p.network->parameters(), p.network->options().vit);
+    e_.start_network(p.network->parameters(), p.network->options().vit);
     p.learner = std::make_unique<Learner>(who, p.network->parameters(), e_.recipe.optimizer,
                                           e_.recipe.recogniser.depth);
     players_.push_back(std::move(p));
