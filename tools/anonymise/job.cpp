@@ -200,6 +200,7 @@ class VideoJob {
 
 AnonymiseReport anonymise_video(const LoadedModel& model, const AnonymiseOptions& options,
                                 const AnonymiseJob& job, Console& console) {
+  check_model(model, options);
   return VideoJob(model, options, job, console).carry_out();
 }
 

@@ -61,11 +61,14 @@ bool lies_in(const fs::path& path, const fs::path& folder) {
 
 class Planner {
  public:
-  Planner(const fs::path& output, const AnonymiseOptions& options) : output_(output), options_(options) {}
+  Planner(const fs::path& output, const AnonymiseOptions& options)
+      : output_(output.has_filename() ? output : output.parent_path()),
+        options_(options),
+        into_folder_(!output.has_filename()) {}
 
   AnonymisePlan plan(const std::vector<fs::path>& inputs, const fs::path& model) {
     check(!inputs.empty(), "anonymize: name a video or a folder");
-    check(!output_.empty(), "anonymize: name the output with -o");
+    check(!output_.empty(), "anonymize: name the output with -o; \".\" is this folder");
     for (const fs::path& input : inputs) {
       std::error_code error;
       const fs::file_status status = fs::status(input, error);
@@ -74,7 +77,7 @@ class Planner {
             shown(input));
     }
     const bool many = inputs.size() > 1;
-    into_folder_ = many || is_folder(inputs.front()) || is_folder(output_) || !output_.has_filename();
+    into_folder_ = into_folder_ || many || is_folder(inputs.front()) || is_folder(output_);
     check_output_kind(many || is_folder(inputs.front()));
     for (const fs::path& input : inputs) add(input, many);
     check(!plan_.jobs.empty(), "anonymize: no video in {}", shown(inputs.front()));
@@ -161,8 +164,8 @@ class Planner {
 
   fs::path output_;
   AnonymiseOptions options_;
+  bool into_folder_;
   AnonymisePlan plan_;
-  bool into_folder_ = false;
   std::map<Identity, fs::path> protected_;
   std::map<fs::path, fs::path> taken_;  // output to input
 };
