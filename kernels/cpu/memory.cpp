@@ -6,14 +6,27 @@
 
 namespace stp::cpu {
 
+namespace {
+
+// The null pointer of an empty tensor may not reach memcpy and memset, even with nothing to do.
+void copy_bytes(void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+void zero_bytes(void* memory, std::size_t bytes) {
+  if (bytes > 0) std::memset(memory, 0, bytes);
+}
+
+}  // namespace
+
 DeviceMemory memory() {
   return {
       .allocate = [](std::size_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); },
       .release = [](void* memory) { std::free(memory); },
-      .zero = [](void* memory, std::size_t bytes) { std::memset(memory, 0, bytes); },
-      .copy = [](void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); },
-      .upload = [](void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); },
-      .download = [](void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); },
+      .zero = zero_bytes,
+      .copy = copy_bytes,
+      .upload = copy_bytes,
+      .download = copy_bytes,
       .wait = [] {},
   };
 }

@@ -63,21 +63,58 @@ TEST_CASE("stprivacy anonymize: one bad video of several leaves the others, and 
   CHECK_FALSE(fs::exists(folder / "out/bad.mp4.json"));
 }
 
+// Waits until the program has opened its output in `folder`, which has no name yet.
+void wait_until_at_work(pid_t child, const fs::path& folder) {
+  for (int tries = 0; tries < 2000; ++tries) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(fmt::format("/proc/{}/fd", child), error)) {
+      const std::string target = fs::read_symlink(entry.path(), error).string();
+      if (target.starts_with(folder.string()) && !target.ends_with("in.mp4")) return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+bool running(pid_t child) {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0;
+}
+
 TEST_CASE("stprivacy anonymize: a signal stops it, with its own exit code and nothing left") {
   const TemporaryFolder folder;
-  write_moving(folder / "in.mp4", video_spec(), count_to(3000));  // seconds of work
+  write_moving(folder / "in.mp4", video_spec(), count_to(3000));
   for (const int signal : {SIGINT, SIGTERM}) {
-    const Ended ended =
-        run_program({"anonymize", (folder / "in.mp4").string(), "-o", (folder / "out.mp4").string(), "--model",
-                     Models::get().file().string(), "--quality", "0"},
-                    [&](pid_t child) {
-                      std::this_thread::sleep_for(std::chrono::milliseconds(300));
-                      kill(child, signal);
-                    });
+    const Ended ended = run_program({"anonymize", (folder / "in.mp4").string(), "-o",
+                                     (folder / "out.mp4").string(), "--model", Models::get().file().string()},
+                                    [&](pid_t child) {
+                                      wait_until_at_work(child, folder.path());
+                                      kill(child, signal);
+                                    });
     CHECK(ended.code == 128 + signal);
     CHECK(contains(ended.messages, "was not written"));
     CHECK(folder.names() == std::set<std::string>{"in.mp4"});
   }
+}
+
+TEST_CASE("stprivacy anonymize: of an input that changes meanwhile nothing is written") {
+  const TemporaryFolder folder;
+  write_moving(folder / "in.mp4", video_spec(), count_to(3000));
+  const Ended ended = run_program({"anonymize", (folder / "in.mp4").string(), "-o",
+                                   (folder / "out.mp4").string(), "--model", Models::get().file().string()},
+                                  [&](pid_t child) {
+                                    wait_until_at_work(child, folder.path());
+                                    while (running(child)) {  // boxes that readers pass over
+                                      std::ofstream(folder / "in.mp4", std::ios::binary | std::ios::app)
+                                          .write(
+                                              "\0\0\0\x08"
+                                              "free",
+                                              8);
+                                      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+                                    }
+                                  });
+  CHECK(ended.code == 1);
+  CHECK(contains(ended.messages, "changed while it was read"));
+  CHECK(folder.names() == std::set<std::string>{"in.mp4"});
 }
 
 }  // namespace
