@@ -25,7 +25,7 @@ constexpr double kHeightSpread = 0.12;              // share of kHeight
 constexpr double kSideways = 0.05, kUpDown = 0.03;  // where people stand, stage units
 
 constexpr double kHeight = 0.76;     // standing height of who acts
-constexpr float kBystander = 0.85F;  // and of who stands beside, as a share of it
+constexpr float kBystander = 0.7F;   // and of who stands beside, as a share of it
 constexpr double kWallMargin = 1.5;  // wall size over frame size
 
 Sway draw_sway(Random& random, CameraMove move, double difficulty) {
@@ -60,9 +60,9 @@ Scene::Scene(std::uint64_t seed, std::int64_t index, double difficulty, int widt
   gain_ = 1 + vary(kLight);
   noise_ = static_cast<float>(difficulty * kNoise);
   const float side = random.chance(0.5) ? 1.0F : -1.0F;
-  actor_.ground = {side * -0.13F + vary(kSideways), 0.45F + vary(kUpDown)};
+  actor_.ground = {side * -0.03F + vary(kSideways), 0.45F + vary(kUpDown)};
   actor_.height = static_cast<float>(kHeight) * (1 + vary(kHeightSpread));
-  bystander_.ground = {side * 0.33F + vary(kSideways), 0.40F + vary(kUpDown)};
+  bystander_.ground = {side * 0.36F + vary(kSideways), 0.36F + vary(kUpDown)};
   bystander_.height = kBystander * actor_.height;
   hang_clutter(difficulty);
 }

@@ -23,7 +23,8 @@ struct RateRecipe {
 
 struct DataRecipe {
   std::string layout = "hmdb51";
-  std::string videos = "data/synth/videos", splits = "data/synth/splits", labels = "data/synth/labels.csv";
+  std::string videos = "runs/data/synth/videos", splits = "runs/data/synth/splits",
+              labels = "runs/data/synth/labels.csv";
   int split = 1;
   std::vector<std::string> classes;
   bool skip_missing = false;
