@@ -1,10 +1,10 @@
 #!/bin/sh
 # Installs what the build needs, if it is missing, and builds into build/ (Release). Debian 12 and its kin.
-# The program is build/stprivacy. Environment: STP_BUILD, another folder; STP_CMAKE, further CMake options;
-# STP_TARGETS, what to build instead of everything.
+# The program is build/stprivacy. Usage: build.sh [PRESET [TARGET...]], a preset of CMakePresets.json.
 set -eu
 cd "$(dirname "$0")/.."
-build=${STP_BUILD:-build}
+preset=${1:-release}
+[ $# = 0 ] || shift
 
 packages="g++ cmake ninja-build pkg-config libdnnl-dev libhwy-dev libavformat-dev libavcodec-dev libavutil-dev
 libswscale-dev libstb-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libfmt-dev doctest-dev libbenchmark-dev"
@@ -25,7 +25,5 @@ fi
 
 launcher=""
 command -v ccache >/dev/null && launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
-# shellcheck disable=SC2086
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release $launcher ${STP_CMAKE:-}
-# shellcheck disable=SC2086
-cmake --build "$build" ${STP_TARGETS:+--target $STP_TARGETS}
+cmake --preset "$preset" $launcher
+cmake --build --preset "$preset" ${1:+--target "$@"}

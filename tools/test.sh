@@ -7,6 +7,5 @@ cd "$(dirname "$0")/.."
 tools/build.sh
 ctest --test-dir build --output-on-failure -LE slow
 
-STP_BUILD=build-sanitize STP_CMAKE="-DSTP_SANITIZE=address,undefined -DSTP_BENCH=OFF" \
-  STP_TARGETS="test_ops test_engine test_models test_data test_experiment test_anonymise" tools/build.sh
+tools/build.sh sanitize test_ops test_engine test_models test_data test_experiment test_anonymise
 ctest --test-dir build-sanitize --output-on-failure -L unit
