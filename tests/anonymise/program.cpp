@@ -1,5 +1,4 @@
 // The command as a user runs it.
-#include <csignal>
 #include <thread>
 
 #include "tests/anonymise/samples.h"
@@ -12,6 +11,7 @@ using test::count_to;
 using test::Ended;
 using test::Models;
 using test::run_program;
+using test::running;
 using test::video_spec;
 using test::write_moving;
 
@@ -73,11 +73,6 @@ void wait_until_at_work(pid_t child, const fs::path& folder) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-}
-
-bool running(pid_t child) {
-  siginfo_t info{};
-  return waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0;
 }
 
 TEST_CASE("stprivacy anonymize: a signal stops it, with its own exit code and nothing left") {

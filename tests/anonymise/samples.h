@@ -2,14 +2,12 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "data/synthetic.h"
 #include "tests/data/video_samples.h"
+#include "tests/program.h"
 #include "tests/temporary.h"
 #include "tools/anonymise/job.h"
 #include "tools/anonymise/plan.h"
@@ -91,38 +89,6 @@ inline VideoSpec video_spec(int width = 48, int height = 32) {
   spec.width = width;
   spec.height = height;
   return spec;
-}
-
-// What became of running the program.
-struct Ended {
-  int code = 0;  // 128 + signal if it was killed
-  std::string messages;
-  long peak_mb = 0;  // resident
-};
-
-// Runs the program; `meanwhile` gets its process id.
-inline Ended run_program(const std::vector<std::string>& arguments,
-                         const std::function<void(pid_t)>& meanwhile = {}) {
-  const TemporaryFolder folder;
-  const std::string log = (folder / "log").string();
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    if (std::freopen(log.c_str(), "w", stderr) == nullptr) _exit(3);
-    std::vector<std::string> all = {STP_PROGRAM};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    std::vector<char*> words;
-    for (std::string& word : all) words.push_back(word.data());
-    words.push_back(nullptr);
-    execv(STP_PROGRAM, words.data());
-    _exit(3);
-  }
-  if (meanwhile) meanwhile(child);
-  int status = 0;
-  rusage usage{};
-  REQUIRE(wait4(child, &status, 0, &usage) == child);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), content(log),
-          usage.ru_maxrss / 1024};
 }
 
 }  // namespace stp::test

@@ -1,5 +1,4 @@
 // Slow proofs on the program: killed at random instants, and a long video in bounded memory.
-#include <csignal>
 #include <thread>
 
 #include "engine/progress.h"

@@ -1,0 +1,196 @@
+// Training as a user runs it: the same seed gives the same bytes, and a run that was stopped or killed, however
+// often, ends with the same bytes as one that never was. Compared are all files of the run but the clocks.
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "data/synthetic.h"
+#include "engine/progress.h"
+#include "engine/rng.h"
+#include "tests/program.h"
+
+namespace stp {
+namespace {
+
+namespace fs = std::filesystem;
+using test::Ended;
+using test::run_program;
+using test::running;
+
+// A place to train in: the clips that tools/recipes/tiny.toml asks for, in a folder of its own.
+class Workplace {
+ public:
+  Workplace() {
+    SyntheticOptions options;
+    options.seed = 1;
+    options.clips = 48;
+    options.width = options.height = 32;
+    options.frames = 12;
+    synthesize(folder_ / "runs/data/tiny", options);
+  }
+
+  // One thread: neighbours on the machine then cost time, not patience.
+  Ended train(const std::string& run, std::vector<std::string> more = {},
+              const std::function<void(pid_t)>& meanwhile = {}) const {
+    std::vector<std::string> arguments = {"train", "--run", run, "--threads", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program(arguments, meanwhile, folder_.path());
+  }
+  Ended begin(const std::string& run, std::vector<std::string> more = {},
+              const std::function<void(pid_t)>& meanwhile = {}) const {
+    more.emplace_back(STP_SOURCE_DIR "/tools/recipes/tiny.toml");
+    return train(run, more, meanwhile);
+  }
+  Ended resume(const std::string& run, const std::function<void(pid_t)>& meanwhile = {}) const {
+    return train(run, {"--resume"}, meanwhile);
+  }
+
+  fs::path operator/(const std::string& run) const { return folder_ / run; }
+
+  // Every file of a run with its content, but for its clocks and its lock.
+  std::map<std::string, std::string> files(const std::string& run) const {
+    std::map<std::string, std::string> found;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / run)) {
+      const std::string name = fs::relative(entry.path(), folder_ / run).string();
+      if (entry.is_regular_file() && name != "timing.jsonl" && name != ".lock")
+        found[name] = content(entry.path());
+    }
+    return found;
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+// A folder with clips and a run that nothing disturbed, made once.
+struct Undisturbed {
+  Workplace place;
+  double seconds = 0;
+  std::map<std::string, std::string> files;
+
+  static const Undisturbed& get() {
+    static const Undisturbed undisturbed;
+    return undisturbed;
+  }
+
+ private:
+  Undisturbed() {
+    const double start = steady_seconds();
+    const Ended ended = place.begin("whole");
+    INFO(ended.messages);
+    REQUIRE(ended.code == 0);
+    seconds = steady_seconds() - start;
+    files = place.files("whole");
+    for (const char* name : {"anonymiser.safetensors", "checkpoints/latest.safetensors",
+                             "checkpoints/previous.safetensors", "log.jsonl", "results.json"})
+      REQUIRE_FALSE(files[name].empty());
+  }
+};
+
+void check_same(const std::map<std::string, std::string>& files) {
+  const auto& wanted = Undisturbed::get().files;
+  for (const auto& [name, bytes] : wanted) {
+    CAPTURE(name);
+    REQUIRE(files.contains(name));
+    CHECK((files.at(name) == bytes));  // in parentheses: not to be printed
+  }
+  CHECK(files.size() == wanted.size());
+}
+
+void sleep_for(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+
+// Waits until the log of a run has a line that contains all of `words`.
+void wait_for_log(pid_t child, const fs::path& run, const std::string& words) {
+  while (running(child) && !contains(content(run / "log.jsonl"), words)) sleep_for(0.002);
+}
+
+// The stage of the last line of a log.
+std::string last_stage(const std::string& log) {
+  constexpr std::string_view kKey = "\"stage\":\"";
+  const std::size_t last = log.rfind(kKey);
+  if (last == std::string::npos) return "before the first step";
+  const std::size_t begin = last + kKey.size();
+  return log.substr(begin, log.find('"', begin) - begin);
+}
+
+TEST_CASE("train: the same seed gives the same bytes, another seed gives others") {
+  const Undisturbed& whole = Undisturbed::get();
+  REQUIRE(whole.place.begin("again").code == 0);
+  check_same(whole.place.files("again"));
+  REQUIRE(whole.place.begin("other", {"--set", "seed=2"}).code == 0);
+  const auto other = whole.place.files("other");
+  for (const char* name : {"anonymiser.safetensors", "checkpoints/previous.safetensors", "log.jsonl"})
+    CHECK((other.at(name) != whole.files.at(name)));
+}
+
+TEST_CASE("train: killed at 20 random instants and resumed it ends with the same bytes") {
+  const Undisturbed& whole = Undisturbed::get();
+  Random random(5, stream_id("kills"));
+  std::map<std::string, int> stages;  // in which a kill fell
+  int kills = 0;
+  for (int run = 0; kills < 20; ++run) {
+    REQUIRE(run < 20);
+    const std::string name = "killed" + std::to_string(run);
+    const auto strike = [&](pid_t child) {
+      sleep_for(whole.seconds * random.uniform(0.02, 0.3));
+      kill(child, SIGKILL);
+    };
+    Ended ended = whole.place.begin(name, {}, strike);
+    while (ended.code == 128 + SIGKILL) {
+      ++kills;
+      ++stages[last_stage(content(whole.place / name / "log.jsonl"))];
+      // Killed before there was anything to resume: begin again.
+      const bool begun = fs::exists(whole.place / name / "config.toml");
+      ended = begun ? whole.place.resume(name, strike) : whole.place.begin(name, {}, strike);
+    }
+    INFO(ended.messages);
+    REQUIRE(ended.code == 0);
+    check_same(whole.place.files(name));
+  }
+  for (const auto& [stage, times] : stages) MESSAGE(stage, ": ", times);
+  CHECK(stages.size() >= 3);
+}
+
+TEST_CASE("train: SIGTERM and SIGINT save, say how to go on, and cost nothing") {
+  const Undisturbed& whole = Undisturbed::get();
+  const std::map<int, std::string> when = {{SIGTERM, "\"stage\":\"adversarial\",\"step\":11,"},
+                                           {SIGINT, "\"stage\":\"evaluate stprivacy\",\"step\":4,"}};
+  for (const auto& [signal, words] : when) {
+    const std::string name = "stopped" + std::to_string(signal);
+    const Ended ended = whole.place.begin(name, {}, [&, number = signal, line = words](pid_t child) {
+      wait_for_log(child, whole.place / name, line);
+      kill(child, number);
+    });
+    CHECK(ended.code == 128 + signal);
+    CHECK(contains(ended.messages, "stprivacy train --run " + name + " --resume"));
+    const Ended resumed = whole.place.resume(name);
+    INFO(resumed.messages);
+    CHECK(resumed.code == 0);
+    check_same(whole.place.files(name));
+  }
+}
+
+TEST_CASE("train: phase by phase gives the same bytes") {
+  const Undisturbed& whole = Undisturbed::get();
+  REQUIRE(whole.place.begin("phases", {"--phase", "init"}).code == 0);
+  for (const char* phase : {"adversarial", "evaluate"})
+    REQUIRE(whole.place.train("phases", {"--resume", "--phase", phase}).code == 0);
+  check_same(whole.place.files("phases"));
+}
+
+TEST_CASE("train: a resumed run refuses clips and labels that changed meanwhile") {
+  const Workplace place;
+  REQUIRE(place.begin("run", {"--phase", "init"}).code == 0);
+  const fs::path labels = place / "runs/data/tiny/labels.csv";
+  std::string text = content(labels);
+  const std::size_t digit = text.find_last_of("01");
+  text[digit] = text[digit] == '0' ? '1' : '0';
+  put(labels, text);
+  const Ended ended = place.resume("run");
+  CHECK(ended.code == 2);
+  CHECK(contains(ended.messages, "labels are others than when the run began"));
+}
+
+}  // namespace
+}  // namespace stp
