@@ -80,9 +80,11 @@ bool has_folder(const DatasetSpec& spec, const Listed& clip) {
 
 [[noreturn]] void refuse_missing(const DatasetSpec& spec, const std::vector<Joined>& clips, int count) {
   const Listed& first = std::ranges::find_if(clips, &Joined::missing)->listed;
-  refuse("{}: '{}' is not on disk{} ({} clips of the lists are missing); complete {} or allow missing clips",
-         first.where, brief(first.path), has_folder(spec, first) ? "" : ", nor is its folder", count,
-         shown(spec.videos));
+  refuse(
+      "{}: '{}' is not on disk{} ({} clips of the lists are missing); complete {} or allow missing clips "
+      "(data.skip_missing)",
+      first.where, brief(first.path), has_folder(spec, first) ? "" : ", nor is its folder", count,
+      shown(spec.videos));
 }
 
 // Leaves out the classes that have no folder on disk and numbers the others anew; returns how many it left out.

@@ -1,7 +1,9 @@
 // The other contract of a device: its memory and its one stream of work.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <string_view>
 
 namespace stp {
 
@@ -15,6 +17,12 @@ struct DeviceMemory {
   void (*upload)(void* to, const void* from_host, std::size_t bytes);  // the host range may be reused on return
   void (*download)(void* to_host, const void* from, std::size_t bytes);
   void (*wait)();
+};
+
+struct DeviceFacts {
+  std::string_view instructions;  // the instruction set that was chosen at run time
+  std::string_view library;       // of the matrix products
+  std::array<int, 3> version{};   // of the library
 };
 
 }  // namespace stp

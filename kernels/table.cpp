@@ -17,11 +17,16 @@ const KernelTable& kernels(Device) { return kCpu; }
 
 bool present(Device device) { return device == Device::cpu; }
 
+DeviceFacts facts_of(Device) { return cpu::facts(); }
+
 std::string_view name_of(Device device) {
   switch (device) {
-    case Device::cuda: return "cuda";
-    case Device::simt: return "simt";
-    default: return "cpu";
+    case Device::cuda:
+      return "cuda";
+    case Device::simt:
+      return "simt";
+    default:
+      return "cpu";
   }
 }
 

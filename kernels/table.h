@@ -31,6 +31,7 @@ namespace cpu {
 #include "kernels/list.h"
 #undef KERNEL
 DeviceMemory memory();
+DeviceFacts facts();
 }  // namespace cpu
 
 // The kernels of a device; throws nothing, a device that is not present() yields the table of `cpu`.
@@ -40,5 +41,8 @@ const KernelTable& kernels(Device device);
 bool present(Device device);
 
 std::string_view name_of(Device device);
+
+// What runs the kernels of a device here, for people to read.
+DeviceFacts facts_of(Device device);
 
 }  // namespace stp

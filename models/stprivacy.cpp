@@ -54,8 +54,8 @@ void StprivacyOptions::validate() const {
           "anonymiser: keep ratio {} is {}; ratios lie in (0, 1] and do not rise", m, keep[m]);
     check(score_before[m] >= 0 && score_before[m] < vit.depth &&
               (m == 0 || score_before[m] > score_before[m - 1]),
-          "anonymiser: scorer {} before block {}; blocks are 0 to {} and rise", m, score_before[m],
-          vit.depth - 1);
+          "anonymiser: score_before has block {} in place {}, wanted rising blocks of 0 to {}", score_before[m],
+          m, vit.depth - 1);
   }
   const std::int64_t whole = selection == Selection::slot ? vit.tokens_of_slot() : vit.tokens();
   check(keep.empty() || parts == Parts::anonymisation || kept_of(whole, keep.back()) > 0,

@@ -141,11 +141,11 @@ ImportReport import_weights(const SafetensorsFile& file, const Parameters& param
                elements(*stored) * vit.t == p.shape.elements() && stored->shape[2] == vit.y) {
       p.tensor.assign(
           inflate_kernel(values, vit.E * 3, static_cast<std::int64_t>(vit.y) * vit.x, vit.t, inflation));
-      report.inflated.push_back(fmt::format("{}: {} over {} frames", p.name, text(*stored), vit.t));
+      report.inflated.push_back({p.name, fmt::format("{} over {} frames", text(*stored), vit.t)});
     } else if (p.name == "pos_embed" && stored->shape.size() == 3 && stored->shape[2] == vit.E) {
       p.tensor.assign(inflate_position(values, vit.E, vit.slots(), vit.Y / vit.y, vit.X / vit.x));
-      report.inflated.push_back(fmt::format("{}: {} to {} slots of {} x {}", p.name, text(*stored), vit.slots(),
-                                            vit.Y / vit.y, vit.X / vit.x));
+      report.inflated.push_back({p.name, fmt::format("{} to {} slots of {} x {}", text(*stored), vit.slots(),
+                                                     vit.Y / vit.y, vit.X / vit.x)});
     } else {
       refuse("{}: tensor {} is {}, wanted {}; choose a model of this width, depth and patch size",
              file.path().string(), name, text(*stored), p.shape);

@@ -34,10 +34,13 @@ std::vector<float> inflate_position(std::span<const float> image, std::int64_t E
 
 // What became of each name.
 struct ImportReport {
-  std::vector<std::string> matched;   // copied as they are
-  std::vector<std::string> inflated;  // patch kernel and position embedding, with what was done
-  std::vector<std::string> missing;   // parameters of ours that the file lacks: they keep their start
-  std::vector<std::string> unused;    // tensors of the file that we have no place for
+  struct Change {
+    std::string name, how;
+  };
+  std::vector<std::string> matched;  // copied as they are
+  std::vector<Change> inflated;      // patch kernel and position embedding, with what was done
+  std::vector<std::string> missing;  // parameters of ours that the file lacks: they keep their start
+  std::vector<std::string> unused;   // tensors of the file that we have no place for
 };
 
 // Loads by name what fits. A tensor of the right name and a wrong shape that is neither inflated nor resized is

@@ -49,10 +49,14 @@ int main(int argc, char** argv) {
   app.add_option("--threads", program.threads, "threads of the kernels; default: all processors")
       ->check(CLI::Range(1, 1024));
   add_synthesize(app, program);
+  add_data(app, program);
   add_train(app, program);
   add_evaluate(app, program);
   add_floor(app, program);
   add_anonymize(app, program);
+  add_inspect(app, program);
+  add_import(app, program);
+  add_doctor(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

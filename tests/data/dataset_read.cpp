@@ -83,7 +83,7 @@ TEST_CASE("dataset: what is missing on disk is refused, or skipped and counted")
   CHECK(folder.error_of([&] { read_dataset(spec); }) ==
         "DIR/splits/climb_test_split1.txt:1: 'climb/x.avi' is not on disk, nor is its folder (3 clips of the "
         "lists are "
-        "missing); complete DIR/videos or allow missing clips");
+        "missing); complete DIR/videos or allow missing clips (data.skip_missing)");
   spec.missing = Missing::skip;
   const Dataset dataset = read_dataset(spec);
   CHECK(dataset.classes == std::vector<std::string>{"golf", "wave"});
@@ -137,7 +137,7 @@ TEST_CASE("dataset: what does not fit together is refused in one line with the c
        {"videos/wave/d.avi"},
        "DIR/splits/wave_test_split1.txt:2: 'wave/d!.avi' is not on disk (1 clips of the lists are missing); "
        "complete "
-       "DIR/videos or allow missing clips"},
+       "DIR/videos or allow missing clips (data.skip_missing)"},
       {"class without a clip",
        {{"splits/wave_test_split1.txt", "c.avi 2\nd!.avi 2\n"}},
        {},

@@ -25,8 +25,12 @@ CLI::App* add_command(CLI::App& app, Program& program, const std::string& name, 
                       std::function<void(Console&)> run);
 
 void add_anonymize(CLI::App& app, Program& program);
+void add_data(CLI::App& app, Program& program);
+void add_doctor(CLI::App& app, Program& program);
 void add_evaluate(CLI::App& app, Program& program);
 void add_floor(CLI::App& app, Program& program);
+void add_import(CLI::App& app, Program& program);
+void add_inspect(CLI::App& app, Program& program);
 void add_synthesize(CLI::App& app, Program& program);
 void add_train(CLI::App& app, Program& program);
 

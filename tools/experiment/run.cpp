@@ -13,14 +13,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPrefix = "anonymiser.";
 
-// The stages in order; evaluation of raw clips only if the recipe wants it.
-std::vector<std::string> stage_names(const Recipe& recipe) {
-  std::vector<std::string> names = {"init", "adversarial"};
-  if (recipe.evaluate.raw) names.emplace_back("evaluate raw");
-  names.emplace_back("evaluate stprivacy");
-  return names;
-}
-
 Phase phase_of(const std::string& stage) {
   if (stage == "init") return Phase::init;
   return stage == "adversarial" ? Phase::adversarial : Phase::evaluate;
@@ -236,6 +228,13 @@ class Run {
 
 Results run_experiment(const Recipe& recipe, const RunRequest& request, Console& console) {
   return Run(recipe, request, console).carry_out();
+}
+
+std::vector<std::string> stage_names(const Recipe& recipe) {
+  std::vector<std::string> names = {"init", "adversarial"};
+  if (recipe.evaluate.raw) names.emplace_back("evaluate raw");
+  names.emplace_back("evaluate stprivacy");
+  return names;
 }
 
 Recipe recipe_of_run(const fs::path& folder) {

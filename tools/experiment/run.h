@@ -28,6 +28,9 @@ struct RunRequest {
 // after a signal, when the run has saved itself.
 Results run_experiment(const Recipe& recipe, const RunRequest& request, Console& console);
 
+// The stages of a run in their order; evaluation of raw clips only if the recipe wants it.
+std::vector<std::string> stage_names(const Recipe& recipe);
+
 // The recipe a run was started with.
 Recipe recipe_of_run(const std::filesystem::path& folder);
 

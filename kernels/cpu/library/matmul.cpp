@@ -77,4 +77,9 @@ void multiply(const FusedProduct& p) {
   stream.wait();
 }
 
+std::array<int, 3> library_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return {version->major, version->minor, version->patch};
+}
+
 }  // namespace stp::cpu

@@ -1,7 +1,9 @@
 // Matrix products of the device `cpu`, by oneDNN.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "kernels/element.h"
 
@@ -30,5 +32,9 @@ struct FusedProduct {
   bool gelu = false;
 };
 void multiply(const FusedProduct& p);
+
+// What does the products.
+inline constexpr std::string_view kLibrary = "oneDNN";
+std::array<int, 3> library_version();
 
 }  // namespace stp::cpu
