@@ -8,8 +8,8 @@
 
 namespace stp {
 
-// Rescales what is already drawn: matrices of the patch embedding and of the blocks to deviation
-// 1 / sqrt(inputs) (LeCun et al., Efficient BackProp, 1998, section 4.6), and sets pos_embed, which goes on
+// Rescales what is already drawn: matrices of the patch embedding and of the blocks to a normal of deviation
+// 1 / sqrt(inputs), cut at twice that (LeCun et al., Efficient BackProp, 1998, section 4.6), and sets pos_embed, which goes on
 // learning, to waves (see wave_positions). Heads and scorers keep their start.
 void start_small(const Parameters& parameters, const VitOptions& vit);
 

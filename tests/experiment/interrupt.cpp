@@ -23,14 +23,15 @@ void multiply_until_interrupted() {
   omp_set_num_threads(1);
   const Backend backend(Device::cpu);
   const Tensor x = Tensor::filled(backend, {kRows, kWidth}, 1),
-               dout = Tensor::filled(backend, {kRows, kWidth}, 1);
-  const Tensor weight = Tensor::filled(backend, {kWidth, kWidth}, 1),
+               dout = Tensor::filled(backend, {kRows, kWidth}, 1),
                dweight = Tensor::zeros(backend, {kWidth, kWidth});
   for (int left = kCallsAfter; left > 0; left -= interrupted_by() != 0 ? 1 : 0) {
-    backend.run(&KernelTable::linear_backward, {.dout = dout.in(),
-                                                .x = x.in(),
-                                                .weight = weight.f32(),
+    backend.run(&KernelTable::linear_backward, {.x = x.in(),
+                                                .weight = nullptr,
+                                                .dout = dout.in(),
+                                                .dx = {},
                                                 .dweight = {dweight.out().data, Element::f32, false},
+                                                .dbias = {},
                                                 .rows = kRows,
                                                 .I = kWidth,
                                                 .O = kWidth});
