@@ -151,14 +151,15 @@ class Run {
       if (step_ % log_every == 0 || step_ == steps) log_step(fields);
       progress.advance(step_, summary(fields));
       const bool due = step_ % experiment_.recipe.train.save_every == 0 && step_ < steps;
-      if (due || interrupted_by()) save();
-      stop_if_interrupted();
+      const int signal = interrupted_by();  // asked once: a signal after the save waits for the next step
+      if (due || signal != 0) save();
+      if (signal != 0) stop(signal);
     }
     progress.finish();
     log_->timing("stage", {{"stage", stage_->name()}, {"seconds", steady_seconds() - start}});
     if (!stage_->finish([] { return interrupted_by() != 0; })) {
       save();
-      stop_if_interrupted();
+      stop(interrupted_by());
     }
     if (names_[index_] == "adversarial") save_model(folder_ / "anonymiser.safetensors", experiment_);
     if (phase_of(names_[index_]) == Phase::evaluate) log_result(experiment_.results.methods.back());
@@ -204,11 +205,9 @@ class Run {
     checkpoints_.save(builder.content());
   }
 
-  void stop_if_interrupted() const {
-    if (const int signal = interrupted_by()) {
-      throw Interrupted(signal, fmt::format("stopped at {}, step {}; everything is saved. Go on with: {}",
-                                            stage_->name(), step_, request_.resume_command));
-    }
+  [[noreturn]] void stop(int signal) const {
+    throw Interrupted(signal, fmt::format("stopped at {}, step {}; everything is saved. Go on with: {}",
+                                          stage_->name(), step_, request_.resume_command));
   }
 
   RunRequest request_;
