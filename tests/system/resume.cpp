@@ -1,11 +1,16 @@
 // Training as a user runs it: the same seed gives the same bytes, and a run that was stopped or killed, however
 // often, ends with the same bytes as one that never was. Compared are all files of the run but the clocks.
+#include <poll.h>
+#include <sys/inotify.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <map>
 #include <thread>
 
 #include "data/synthetic.h"
+#include "engine/file.h"
 #include "engine/progress.h"
 #include "engine/rng.h"
 #include "tests/program.h"
@@ -100,6 +105,30 @@ void check_same(const std::map<std::string, std::string>& files) {
 
 void sleep_for(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
 
+// Waits for the `count`-th change in a folder (a file linked, renamed, removed), from its making on. False if
+// the process ended before.
+bool wait_for_change(pid_t child, const fs::path& folder, int count) {
+  const Descriptor watch(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  REQUIRE(watch.open());
+  constexpr std::uint32_t kChanges = IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO;
+  while (inotify_add_watch(watch.get(), folder.c_str(), kChanges) < 0) {
+    if (!running(child)) return false;
+    sleep_for(0.0005);
+  }
+  alignas(inotify_event) std::array<char, 4096> buffer{};
+  for (int seen = 0; running(child);) {
+    pollfd ready = {watch.get(), POLLIN, 0};
+    if (poll(&ready, 1, 50) != 1) continue;
+    const ssize_t bytes = read(watch.get(), buffer.data(), buffer.size());
+    for (ssize_t at = 0; at < bytes; at += static_cast<ssize_t>(sizeof(inotify_event))) {
+      const auto* event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
+      at += event->len;
+      if (++seen == count) return true;
+    }
+  }
+  return false;
+}
+
 // Waits until the log of a run has a line that contains all of `words`.
 void wait_for_log(pid_t child, const fs::path& run, const std::string& words) {
   while (running(child) && !contains(content(run / "log.jsonl"), words)) sleep_for(0.002);
@@ -150,6 +179,28 @@ TEST_CASE("train: killed at 20 random instants and resumed it ends with the same
   }
   for (const auto& [stage, times] : stages) MESSAGE(stage, ": ", times);
   CHECK(stages.size() >= 3);
+}
+
+// A save links the new checkpoint under a passing name, renames the old one and then the new one: a kill right
+// after each of these, of every save in turn.
+TEST_CASE("train: killed in the middle of saving and resumed it ends with the same bytes") {
+  const Undisturbed& whole = Undisturbed::get();
+  const std::string name = "saving";
+  int kills = 0, change = 0;
+  const auto strike = [&](pid_t child) {
+    ++change;
+    if (wait_for_change(child, whole.place / name / "checkpoints", change % 4 + 1)) kill(child, SIGKILL);
+  };
+  Ended ended = whole.place.begin(name, {}, strike);
+  for (; ended.code == 128 + SIGKILL; ++kills) {
+    REQUIRE(kills < 200);
+    ended = whole.place.resume(name, strike);
+  }
+  MESSAGE(kills, " kills");
+  INFO(ended.messages);
+  REQUIRE(ended.code == 0);
+  CHECK(kills >= 10);
+  check_same(whole.place.files(name));
 }
 
 TEST_CASE("train: SIGTERM and SIGINT save, say how to go on, and cost nothing") {
