@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "engine/check.h"
+
 namespace stp {
 
 namespace {
@@ -39,6 +41,7 @@ void rescale(const Parameter& p) {
 }  // namespace
 
 std::vector<float> wave_positions(const VitOptions& vit) {
+  check(vit.E >= kSmallestWaves, "position waves: width {}, wanted at least {}", vit.E, kSmallestWaves);
   const std::int64_t rows = vit.Y / vit.y, columns = vit.X / vit.x;
   const auto E = static_cast<std::size_t>(vit.E), third = E / 6 * 2;
   std::vector<float> waves(static_cast<std::size_t>(vit.tokens()) * E);

@@ -80,4 +80,33 @@ TEST_CASE("small start: every place has a position of its own") {
   }
 }
 
+TEST_CASE("small start: the narrowest width that tells places apart, and the refusal of less") {
+  for (const std::int64_t E : {12, 13, 14, 15, 16, 17, 18}) {
+    CAPTURE(E);
+    VitOptions vit = vit_of_width(E);
+    vit.T = 2;  // one axis of 40 places, the others of one
+    vit.Y = vit.y;
+    vit.X = 40 * vit.x;
+    const std::vector<float> waves = wave_positions(vit);
+    std::set<std::vector<float>> different;
+    for (auto row = waves.begin(); row != waves.end(); row += E) different.emplace(row, row + E);
+    CHECK(different.size() == 40);
+  }
+  for (const std::int64_t E : {1, 6, 11}) CHECK_THROWS_AS(wave_positions(vit_of_width(E)), Error);
+}
+
+TEST_CASE("small start: the same from the same seed, another from another") {
+  const VitOptions vit = vit_of_width(24);
+  const auto start = [&](std::uint64_t seed) {
+    const Recogniser network(Backend(Device::cpu), seed, {vit, 5, 1.0});
+    start_small(network.parameters(), vit);
+    std::vector<float> all;
+    for (const Parameter& p : network.parameters().all())
+      for (const float v : p.tensor.values()) all.push_back(v);
+    return all;
+  };
+  CHECK((start(3) == start(3)));
+  CHECK((start(3) != start(4)));
+}
+
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/rng.h"
+#include "models/start.h"
 
 namespace stp {
 
@@ -188,6 +189,10 @@ void register_recipe(Schema& s, Recipe& r) {
 void Recipe::validate() const {
   stprivacy().validate();
   recogniser_for(1).validate();
+  check(weights.start != "small" || recogniser.embedding >= kSmallestWaves,
+        "recipe: recogniser.embedding is {}; with weights.start = \"small\" it must be at least {} to tell "
+        "positions apart",
+        recogniser.embedding, kSmallestWaves);
   check(adversarial.order != "simultaneous" || adversarial.privacy_term == "negative",
         "recipe: adversarial.order = \"simultaneous\" shares one backward, so privacy_term must be "
         "\"negative\"; or choose "
