@@ -61,6 +61,24 @@ std::uint64_t end_of_last_line(int file, std::uint64_t size, std::string_view pa
   return 0;
 }
 
+// Whether a name is NAME.PID.part, as DurableFile makes them.
+bool is_part(std::string_view name) {
+  constexpr std::string_view kEnd = ".part";
+  if (!name.ends_with(kEnd)) return false;
+  name.remove_suffix(kEnd.size());
+  const std::size_t digits = name.find_last_not_of("0123456789");
+  return digits != std::string_view::npos && digits > 0 && name[digits] == '.' && digits + 1 < name.size();
+}
+
+// What killed processes left; the caller holds the folder, so that none of it is being written.
+void remove_parts(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> parts;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (is_part(entry.path().filename().string())) parts.push_back(entry.path());
+  for (const std::filesystem::path& part : parts) std::filesystem::remove(part, ignored);
+}
+
 }  // namespace
 
 void ignore_file_size_signal() { std::signal(SIGXFSZ, SIG_IGN); }
@@ -93,11 +111,11 @@ DurableFile::DurableFile(const std::filesystem::path& path, mode_t mode)
   constexpr int kCreate = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
   file_ = Descriptor(openat(folder_.get(), part_.c_str(), kCreate, mode));
   if (!file_.open()) give_up("create", errno);
-  named_ = true;
+  part_exists_ = true;
 }
 
 DurableFile::~DurableFile() {
-  if (named_ && folder_.open()) unlinkat(folder_.get(), part_.c_str(), 0);
+  if (part_exists_ && folder_.open()) unlinkat(folder_.get(), part_.c_str(), 0);
 }
 
 void DurableFile::give_up(std::string_view stage, int error) const { cannot_write(shown(path_), stage, error); }
@@ -136,38 +154,56 @@ void DurableFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
   read_at(file_.get(), offset, bytes, shown(path_));
 }
 
-void DurableFile::name_part(int nameless) {
-  unlinkat(folder_.get(), part_.c_str(), 0);
-  const std::string source = process_path(nameless);
-  if (linkat(AT_FDCWD, source.c_str(), folder_.get(), part_.c_str(), AT_SYMLINK_FOLLOW) != 0)
-    give_up("link", errno);
-  named_ = true;
+bool DurableFile::link_as(const std::string& name) {
+  const std::string source = process_path(file_.get());
+  if (linkat(AT_FDCWD, source.c_str(), folder_.get(), name.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  if (errno == EEXIST) return false;
+  give_up("link", errno);
 }
 
 void DurableFile::commit(const std::string& keep_old_as) {
   check(file_.open(), "cannot write {}: it was closed by commit or by an error", shown(path_));
-  Descriptor file = std::move(file_);  // whatever happens now, it is not written or flushed again
-  if (fsync(file.get()) != 0) give_up("fsync", errno);
-  if (!named_) name_part(file.get());
-  // Network file systems report a full quota here. After EINTR the descriptor is closed all the same.
-  if (close(file.release()) != 0 && errno != EINTR) give_up("close", errno);
-  replace_target(keep_old_as);
+  // Whatever happens now, it is not written or flushed again.
+  if (fsync(file_.get()) != 0) {
+    const int error = errno;
+    file_ = Descriptor();
+    give_up("fsync", error);
+  }
+  const bool kept = !keep_old_as.empty() && keep_old(keep_old_as);
+  try {
+    publish();
+  } catch (...) {
+    file_ = Descriptor();
+    if (kept) renameat(folder_.get(), keep_old_as.c_str(), folder_.get(), name_.c_str());
+    throw;
+  }
   flush_folder(folder_.get(), shown(path_));
 }
 
-void DurableFile::replace_target(const std::string& keep_old_as) {
-  const int folder = folder_.get();
-  bool kept = false;
-  if (!keep_old_as.empty()) {
-    kept = renameat(folder, name_.c_str(), folder, keep_old_as.c_str()) == 0;
-    if (!kept && errno != ENOENT) give_up("rename the old file", errno);
+bool DurableFile::keep_old(const std::string& name) {
+  if (renameat(folder_.get(), name_.c_str(), folder_.get(), name.c_str()) == 0) return true;
+  if (errno == ENOENT) return false;
+  const int error = errno;
+  file_ = Descriptor();
+  give_up("rename the old file", error);
+}
+
+// Gives the flushed file its name: at once where that name is free, else by way of the passing one.
+void DurableFile::publish() {
+  const bool published = part_exists_ ? false : link_as(name_);
+  if (!published && !part_exists_) {
+    unlinkat(folder_.get(), part_.c_str(), 0);  // of a dead process that had our number
+    part_exists_ = link_as(part_);
   }
-  if (renameat(folder, part_.c_str(), folder, name_.c_str()) != 0) {
+  // Network file systems report a full quota here. After EINTR the descriptor is closed all the same.
+  if (close(file_.release()) != 0 && errno != EINTR) {
     const int error = errno;
-    if (kept) renameat(folder, keep_old_as.c_str(), folder, name_.c_str());
-    give_up("rename", error);
+    if (published) unlinkat(folder_.get(), name_.c_str(), 0);
+    give_up("close", error);
   }
-  named_ = false;
+  if (published) return;
+  if (renameat(folder_.get(), part_.c_str(), folder_.get(), name_.c_str()) != 0) give_up("rename", errno);
+  part_exists_ = false;
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {
@@ -235,7 +271,10 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / ".lock";
   file_ = Descriptor(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!file_.open()) cannot_write(shown(path), "open", errno);
-  if (flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return;
+  if (flock(file_.get(), LOCK_EX | LOCK_NB) == 0) {
+    remove_parts(folder);
+    return;
+  }
   check(errno != EWOULDBLOCK, "{} is in use by another run: wait for it, or name another folder",
         shown(folder));
   cannot_write(shown(path), "lock", errno);

@@ -3,8 +3,9 @@
 // when it is reopened.
 //
 // A new file has no name while it is written (O_TMPFILE), so that a killed process leaves nothing behind; only
-// when it is complete and flushed to the device is it linked as NAME.PID.part and renamed over NAME. File
-// systems without nameless files get NAME.PID.part from the start. A failed flush is final: the kernel may have
+// when it is complete and flushed to the device is it linked as NAME or, where NAME exists, as NAME.PID.part
+// that is renamed over it. File systems without nameless files get NAME.PID.part from the start. What a kill
+// leaves of these, the next holder of the folder's lock removes. A failed flush is final: the kernel may have
 // dropped the pages and would report success the second time, so the file is given up, never flushed again.
 #pragma once
 
@@ -46,20 +47,21 @@ class DurableFile {
   void read(std::uint64_t offset, std::span<std::byte> bytes) const;
   std::uint64_t size() const { return size_; }
 
-  // Flush, close, rename, flush the folder. With `keep_old_as` (a name in the same folder) an existing target
-  // is first renamed to it: at every instant one of the two names shows a complete file.
+  // Flush, give it its name, close, flush the folder. With `keep_old_as` (a name in the same folder) an
+  // existing target is first renamed to it: at every instant one of the two names shows a complete file.
   void commit(const std::string& keep_old_as = {});
 
  private:
-  void name_part(int nameless);
-  void replace_target(const std::string& keep_old_as);
+  bool link_as(const std::string& name);  // false if that name exists
+  bool keep_old(const std::string& name);
+  void publish();
   [[noreturn]] void give_up(std::string_view stage, int error) const;
 
   std::filesystem::path path_;
   std::string name_, part_;  // within the folder
   Descriptor folder_, file_;
   std::uint64_t size_ = 0;
-  bool named_ = false;  // part_ exists
+  bool part_exists_ = false;
 };
 
 // The whole file at once.
@@ -92,7 +94,7 @@ class AppendFile {
 };
 
 // Holds a folder for one process: a second run on the same folder is refused. Released when it goes, by any
-// death.
+// death. Removes unfinished files (NAME.PID.part) that killed holders left in the folder itself.
 class FolderLock {
  public:
   explicit FolderLock(const std::filesystem::path& folder);

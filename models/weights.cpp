@@ -41,10 +41,30 @@ std::int64_t square_root(std::int64_t n) {
   return root * root == n ? root : 0;
 }
 
-std::int64_t elements(const StoredTensor& tensor) {
-  std::int64_t n = 1;
-  for (std::int64_t size : tensor.shape) n *= size;
-  return n;
+// Rows of the square grid that `tokens` positions are, with or without a class token; 0 if they are none.
+std::int64_t grid_side(std::int64_t tokens) {
+  if (tokens < 1) return 0;
+  return square_root(tokens) > 0 ? square_root(tokens) : square_root(tokens - 1);
+}
+
+bool is_patch_kernel(const StoredTensor& tensor, const VitOptions& vit) {
+  return tensor.shape == std::vector<std::int64_t>{vit.E, 3, vit.y, vit.x};
+}
+
+bool is_position(const StoredTensor& tensor, const VitOptions& vit) {
+  return tensor.shape.size() == 3 && tensor.shape[0] == 1 && tensor.shape[2] == vit.E &&
+         grid_side(tensor.shape[1]) > 0;
+}
+
+// Found here, what is no number is a matter of one file; found in training, of a loss far away.
+std::vector<float> finite_floats(const SafetensorsFile& file, const std::string& name) {
+  std::vector<float> values = file.floats(name);
+  const auto bad = std::ranges::find_if(values, [](float x) { return !std::isfinite(x); });
+  if (bad != values.end()) {
+    refuse("{}: tensor {} holds {} at element {}; choose weights that are whole", shown(file.path()), name,
+           *bad, bad - values.begin());
+  }
+  return values;
 }
 
 bool same_shape(const StoredTensor& tensor, const Shape& shape) {
@@ -109,7 +129,7 @@ std::vector<float> resize_grid(std::span<const float> grid, std::int64_t rows, s
 std::vector<float> inflate_position(std::span<const float> image, std::int64_t E, std::int64_t slots,
                                     std::int64_t new_rows, std::int64_t new_columns) {
   const std::int64_t tokens = static_cast<std::int64_t>(image.size()) / E;
-  const std::int64_t class_tokens = square_root(tokens) ? 0 : 1, side = square_root(tokens - class_tokens);
+  const std::int64_t side = grid_side(tokens), class_tokens = tokens - side * side;
   check(side > 0 && tokens * E == static_cast<std::int64_t>(image.size()),
         "position embedding: {} positions are no square grid, with or without a class token", tokens);
   const auto grid = image.subspan(static_cast<std::size_t>(class_tokens * E));
@@ -133,28 +153,29 @@ ImportReport import_weights(const SafetensorsFile& file, const Parameters& param
       continue;
     }
     used.insert(name);
-    const std::vector<float> values = file.floats(name);
+    const std::vector<float> values = finite_floats(file, name);
     if (same_shape(*stored, p.shape)) {
       p.tensor.assign(values);
       report.matched.push_back(p.name);
-    } else if (p.name == "patch_embed.proj.weight" && stored->shape.size() == 4 &&
-               elements(*stored) * vit.t == p.shape.elements() && stored->shape[2] == vit.y) {
+    } else if (p.name == "patch_embed.proj.weight" && is_patch_kernel(*stored, vit)) {
       p.tensor.assign(
           inflate_kernel(values, vit.E * 3, static_cast<std::int64_t>(vit.y) * vit.x, vit.t, inflation));
       report.inflated.push_back({p.name, fmt::format("{} over {} frames", text(*stored), vit.t)});
-    } else if (p.name == "pos_embed" && stored->shape.size() == 3 && stored->shape[2] == vit.E) {
+    } else if (p.name == "pos_embed" && is_position(*stored, vit)) {
       p.tensor.assign(inflate_position(values, vit.E, vit.slots(), vit.Y / vit.y, vit.X / vit.x));
       report.inflated.push_back({p.name, fmt::format("{} to {} slots of {} x {}", text(*stored), vit.slots(),
                                                      vit.Y / vit.y, vit.X / vit.x)});
     } else {
       refuse("{}: tensor {} is {}, wanted {}; choose a model of this width, depth and patch size",
-             file.path().string(), name, text(*stored), p.shape);
+             shown(file.path()), name, text(*stored), p.shape);
     }
   }
   for (const StoredTensor& tensor : file.tensors()) {
     if (!used.contains(tensor.name)) report.unused.push_back(tensor.name);
   }
-  if (used.empty()) refuse("{}: no tensor has a name of this model", file.path().string());
+  if (used.empty())
+    refuse("{}: no tensor has a name of this model; wanted are timm's, as blocks.0.attn.qkv.weight",
+           shown(file.path()));
   return report;
 }
 

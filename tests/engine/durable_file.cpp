@@ -131,22 +131,72 @@ TEST_CASE("durable file: any call that fails leaves the old file") {
   for (const bool lasting : {false, true}) fail_every_call(lasting, 8);
 }
 
-TEST_CASE("durable file: rotation undoes itself if the new file cannot be renamed") {
+void rotate(const std::filesystem::path& folder) {
+  DurableFile file(folder / "latest");
+  file.append("3");
+  file.commit("previous");
+}
+
+TEST_CASE("durable file: rotation undoes itself if the new file cannot be linked") {
+  const TemporaryFolder folder;
+  put(folder / "latest", "2");
+  put(folder / "previous", "1");
+  std::string message;
+  {
+    const Armed armed({.call = "linkat", .error = EIO});
+    message = error_of([&] { rotate(folder.path()); });
+  }
+  CHECK(contains(message, "latest: link: Input/output error"));
+  CHECK(content(folder / "latest") == "2");
+  CHECK(folder.names() == std::set<std::string>{"latest"});
+}
+
+TEST_CASE("durable file: rotation undoes itself where files need a name from the start") {
+  const faults::NoNamelessFiles without;
   const TemporaryFolder folder;
   put(folder / "latest", "2");
   put(folder / "previous", "1");
   std::string message;
   {
     const Armed armed({.call = "renameat", .nth = 2, .error = EIO});
-    message = error_of([&] {
-      DurableFile file(folder / "latest");
-      file.append("3");
-      file.commit("previous");
-    });
+    message = error_of([&] { rotate(folder.path()); });
   }
   CHECK(contains(message, "latest: rename: Input/output error"));
   CHECK(content(folder / "latest") == "2");
   CHECK(folder.names() == std::set<std::string>{"latest"});
+}
+
+TEST_CASE("durable file: a close that fails takes a new file back") {
+  const TemporaryFolder folder;
+  const Armed armed({.call = "close", .error = EIO});
+  CHECK(contains(error_of([&] { replace_in_pieces(folder / "a"); }), "a: close: Input/output error"));
+  CHECK(folder.names().empty());
+}
+
+TEST_CASE("durable file: killed after any call of a rotation, no other name is left") {
+  bool killed = true;
+  int complete = 0;
+  for (int nth = 1; killed; ++nth) {
+    CAPTURE(nth);
+    const TemporaryFolder folder;
+    put(folder / "latest", "2");
+    put(folder / "previous", "1");
+    killed = faults::run_until_killed(nth, [&] { rotate(folder.path()); });
+    const auto names = folder.names();
+    for (const std::string& name : names) CHECK((name == "latest" || name == "previous"));
+    CHECK((names.contains("latest") || content(folder / "previous") == "2"));
+    complete += content(folder / "latest") == "3";
+  }
+  CHECK(complete >= 2);
+}
+
+TEST_CASE("folder lock: unfinished files of killed holders are removed, and nothing else") {
+  const TemporaryFolder folder;
+  for (const char* name : {"a.txt.123.part", "a.part", "a.12x.part", ".7.part", "9.part", "a.txt.123", "a"})
+    put(folder / name, "x");
+  const FolderLock lock(folder.path());
+  CHECK(folder.names() ==
+        std::set<std::string>{".lock", "a.part", "a.12x.part", ".7.part", "9.part", "a.txt.123", "a"});
 }
 
 TEST_CASE("durable file: a failed flush is not repeated, a failed write not published") {
@@ -224,6 +274,7 @@ TEST_CASE("durable file: what was committed outlives a loss of power") {
   int calls = 0;
   {
     const TemporaryFolder folder;
+    put(folder / "a", "old");
     const Armed armed({.nth = 1000});
     replace_in_pieces(folder / "a");
     calls = static_cast<int>(armed.calls().size());

@@ -70,16 +70,28 @@ TEST_CASE("import: an image model's weights, inflated, are a start by their own 
   const Ended ended = run({"import", "image.safetensors", "--recipe", kRecipe, "-o", "start.safetensors"});
   INFO(ended.messages);
   REQUIRE(ended.code == 0);
-  CHECK(contains(ended.results, "inflated: 1\n  patch_embed.proj.weight: (24, 3, 8, 8) over 2 frames"));
+  CHECK(contains(ended.results, "inflated: 1\n    patch_embed.proj.weight: (24, 3, 8, 8) over 2 frames"));
   const SafetensorsFile image(clips() / "image.safetensors"), start(clips() / "start.safetensors");
   const std::vector<float> flat = image.floats("patch_embed.proj.weight"),
                            deep = start.floats("patch_embed.proj.weight");
   REQUIRE(deep.size() == 2 * flat.size());
   for (std::size_t i = 0; i < deep.size(); ++i)
     CHECK(deep[i] == flat[i / 128 * 64 + i % 64] / 2);  // halves of a still clip's two frames
+  // The image's last norm is the last norm of both networks, each by its own name.
+  for (const char* norm : {"norm_recon.weight", "fc_norm.weight"})
+    CHECK(start.floats(norm) == std::vector<float>(24, 2.0F));
   const Ended again = run({"import", "start.safetensors", "--recipe", kRecipe});
   CHECK(contains(again.results, "  patch_embed.proj.weight\n"));
   CHECK(contains(again.results, "inflated: 0"));
+  CHECK_FALSE(contains(again.results, "inflated: 1"));
+
+  const Ended central = run({"import", "image.safetensors", "--recipe", kRecipe, "-o", "central.safetensors",
+                             "--set", "weights.inflation=central"});
+  REQUIRE(central.code == 0);
+  const std::vector<float> middle =
+      SafetensorsFile(clips() / "central.safetensors").floats("patch_embed.proj.weight");
+  for (std::size_t i = 0; i < middle.size(); ++i)
+    CHECK(middle[i] == (i / 64 % 2 == 1 ? flat[i / 128 * 64 + i % 64] : 0));
 }
 
 }  // namespace

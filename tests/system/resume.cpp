@@ -181,8 +181,8 @@ TEST_CASE("train: killed at 20 random instants and resumed it ends with the same
   CHECK(stages.size() >= 3);
 }
 
-// A save links the new checkpoint under a passing name, renames the old one and then the new one: a kill right
-// after each of these, of every save in turn.
+// A save renames the old checkpoint and links the new one: a kill right after each of these, of every save in
+// turn.
 TEST_CASE("train: killed in the middle of saving and resumed it ends with the same bytes") {
   const Undisturbed& whole = Undisturbed::get();
   const std::string name = "saving";

@@ -80,7 +80,8 @@ class Planner {
     into_folder_ = into_folder_ || many || is_folder(inputs.front()) || is_folder(output_);
     check_output_kind(many || is_folder(inputs.front()));
     for (const fs::path& input : inputs) add(input, many);
-    check(!plan_.jobs.empty(), "anonymize: no video in {}", shown(inputs.front()));
+    check(!plan_.jobs.empty(), "anonymize: no video in {}; name videos or a folder that holds some",
+          shown(inputs.front()));
     protect(model);
     for (const AnonymiseJob& job : plan_.jobs) check_outputs(job);
     for (const AnonymiseJob& job : plan_.jobs) const VideoReader probe(job.input);  // refuses what is no video

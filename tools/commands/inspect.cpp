@@ -64,17 +64,28 @@ void tell_run(const fs::path& folder, Console& console) {
   if (!fs::exists(latest, ignored)) return console.result("no checkpoint yet");
   const Checkpoint checkpoint(latest);
   const auto names = stage_names(recipe);
-  const auto stage = static_cast<std::size_t>(checkpoint.counter("stage"));
-  console.result(stage < names.size()
-                     ? fmt::format("saved at {}, step {}", names[stage], checkpoint.counter("step"))
-                     : "finished");
+  const std::int64_t stage = checkpoint.counter("stage"), stages = static_cast<std::int64_t>(names.size());
+  check(stage >= 0 && stage <= stages, "{}: it counts {} stages done, the recipe has {}; it is of another run",
+        shown(latest), stage, stages);
+  console.result(stage < stages ? fmt::format("saved at {}, step {}", names[static_cast<std::size_t>(stage)],
+                                              checkpoint.counter("step"))
+                                : "finished");
   if (!fs::exists(folder / "results.json", ignored)) return;
   const Judged judged = results_of_run(folder);
   console.result(results_table(judged.results, judged.train, judged.test));
 }
 
-void tell_video(const fs::path& path, Console& console) {
-  const std::unique_ptr<FrameSource> source = open_frames(path);
+// What is not recognised could have been meant as something else.
+std::unique_ptr<FrameSource> open_as_video(const fs::path& path, const char* nor) {
+  try {
+    return open_frames(path);
+  } catch (const Error& error) {
+    throw Error(error.fault(), fmt::format("{}; {}", error.what(), nor));
+  }
+}
+
+void tell_video(const fs::path& path, const char* nor, Console& console) {
+  const std::unique_ptr<FrameSource> source = open_as_video(path, nor);
   const VideoInfo& info = source->info();
   Frame frame;
   std::int64_t frames = 0, first = 0, last = 0;
@@ -102,10 +113,10 @@ void run(const fs::path& path, Console& console) {
   check(fs::exists(path, ignored), "{}: no such file or folder; check the name", shown(path));
   if (fs::is_directory(path, ignored)) {
     if (fs::exists(path / "config.toml", ignored)) return tell_run(path, console);
-    return tell_video(path, console);
+    return tell_video(path, "nor is it a run, which has a config.toml", console);
   }
   if (is_safetensors(path)) return tell_weights(path, console);
-  tell_video(path, console);
+  tell_video(path, "nor does it begin as a safetensors file", console);
 }
 
 }  // namespace

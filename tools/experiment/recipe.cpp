@@ -260,6 +260,10 @@ PixelRange Recipe::pixel_range() const {
   return range;
 }
 
+Inflation Recipe::inflation() const {
+  return weights.inflation == "averaging" ? Inflation::averaging : Inflation::central;
+}
+
 DatasetSpec Recipe::dataset() const {
   DatasetSpec spec;
   spec.layout = layout_named(data.layout);

@@ -123,6 +123,7 @@ struct Recipe {
   StprivacyOptions stprivacy() const;
   RecogniserOptions recogniser_for(std::int64_t outputs) const;
   PixelRange pixel_range() const;
+  Inflation inflation() const;
   DatasetSpec dataset() const;
   LoaderOptions loader(LoaderOptions::Views views, int batch, std::uint64_t stream) const;
 };

@@ -237,7 +237,8 @@ std::vector<std::string> stage_names(const Recipe& recipe) {
 }
 
 Recipe recipe_of_run(const fs::path& folder) {
-  check(fs::exists(folder / "config.toml"), "{}: not a run; it has no config.toml", shown(folder));
+  check(fs::exists(folder / "config.toml"),
+        "{}: not a run; it has no config.toml; name the folder that train made", shown(folder));
   return load_recipe(folder / "config.toml", {});
 }
 

@@ -59,9 +59,7 @@ void Experiment::start_network(const Parameters& parameters, const VitOptions& v
   if (recipe.weights.start == "small") start_small(parameters, vit);
   if (recipe.weights.image.empty()) return;
   const SafetensorsFile file(recipe.weights.image);
-  const Inflation inflation =
-      recipe.weights.inflation == "averaging" ? Inflation::averaging : Inflation::central;
-  import_weights(file, parameters, vit, inflation);
+  import_weights(file, parameters, vit, recipe.inflation());
 }
 
 void Experiment::check_recogniser_start() const {
