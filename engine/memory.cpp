@@ -104,6 +104,13 @@ Backend::Backend(Device device, MemoryOptions options) : state_(std::make_shared
   state_->options = options;
 }
 
+Device device_named(std::string_view name) {
+  if (name == "auto") return present(Device::cuda) ? Device::cuda : Device::cpu;
+  for (Device device : {Device::cpu, Device::cuda, Device::simt})
+    if (name == name_of(device)) return device;
+  refuse("device '{}' is not known; choose auto, cpu, cuda or simt", name);
+}
+
 Device Backend::device() const { return state_->device; }
 const KernelTable& Backend::kernels() const { return *state_->table; }
 

@@ -73,4 +73,7 @@ class Backend {
   std::shared_ptr<State> state_;
 };
 
+// "cpu", "cuda", "simt", or "auto": cuda where a GPU is at hand, else cpu. Throws Error (usage) for others.
+Device device_named(std::string_view name);
+
 }  // namespace stp

@@ -16,6 +16,8 @@
 namespace stp {
 
 struct AttentionForward {
+  static constexpr int kMaxWidth = 192;  // D of devices other than cpu
+
   In qkv;              // (B, N, 3, H, D) as the linear layer leaves it
   const float* keep;   // (B, N) in [0, 1]; null: all ones
   const int* offsets;  // (B + 1) first token of each clip when their numbers differ; null: N each
@@ -33,6 +35,8 @@ struct AttentionForward {
 //   dv_j    = sum_i p_ij / z_i dout_i + smoothing / N sum_i dout_i / z_i
 //   dkeep_j = sum over heads and i != j of (g_ij - delta_i) E_ij / z_i
 struct AttentionBackward {
+  static constexpr int kRowFloats = 3;  // that a device may note of each row
+
   In qkv;                  // as in forward
   const float* keep;       // as in forward
   const int* offsets;      // as in forward
@@ -43,6 +47,7 @@ struct AttentionBackward {
   Grad dqkv;               // (B, N, 3, H, D)
   Grad dkeep;              // (B, N) f32
   float* dkeep_heads;  // (B, H, N) scratch, needed with dkeep: each head's share, summed in the order of heads
+  float* rows;  // (B, H, N, kRowFloats) scratch of devices that make more than one pass
   int B, N, H, D;
   float scale, smoothing;
 };

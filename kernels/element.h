@@ -16,8 +16,8 @@ struct In {
   const void* data = nullptr;
   Element type = Element::f32;
 
-  const float* f32() const { return static_cast<const float*>(data); }
-  explicit operator bool() const { return data != nullptr; }
+  constexpr const float* f32() const { return static_cast<const float*>(data); }
+  constexpr explicit operator bool() const { return data != nullptr; }
 };
 
 // Values that a kernel writes, every one of them.
@@ -25,8 +25,8 @@ struct Out {
   void* data = nullptr;
   Element type = Element::f32;
 
-  float* f32() const { return static_cast<float*>(data); }
-  explicit operator bool() const { return data != nullptr; }
+  constexpr float* f32() const { return static_cast<float*>(data); }
+  constexpr explicit operator bool() const { return data != nullptr; }
 };
 
 // A gradient that a kernel contributes to. Null: not wanted, and nothing is computed for it. `add` tells
@@ -37,8 +37,8 @@ struct Grad {
   Element type = Element::f32;
   bool add = false;
 
-  float* f32() const { return static_cast<float*>(data); }
-  explicit operator bool() const { return data != nullptr; }
+  constexpr float* f32() const { return static_cast<float*>(data); }
+  constexpr explicit operator bool() const { return data != nullptr; }
 };
 
 }  // namespace stp

@@ -11,13 +11,41 @@ const KernelTable kCpu = {
     cpu::memory(),
 };
 
+#ifdef STP_SIMT
+const KernelTable kSimt = {
+#define KERNEL(name, Args) simt::name,
+#include "kernels/list.h"
+#undef KERNEL
+    simt::memory(),
+};
+const KernelTable* simt_table() { return &kSimt; }
+#else
+const KernelTable* simt_table() { return nullptr; }
+#endif
+
+const KernelTable* table_of(Device device) {
+  switch (device) {
+    case Device::cpu:
+      return &kCpu;
+    case Device::simt:
+      return simt_table();
+    default:
+      return cuda::table();
+  }
+}
+
 }  // namespace
 
-const KernelTable& kernels(Device) { return kCpu; }
+const KernelTable& kernels(Device device) {
+  const KernelTable* table = table_of(device);
+  return table ? *table : kCpu;
+}
 
-bool present(Device device) { return device == Device::cpu; }
+bool present(Device device) { return table_of(device) != nullptr; }
 
-DeviceFacts facts_of(Device) { return cpu::facts(); }
+DeviceFacts facts_of(Device device) {
+  return device == Device::cuda && present(device) ? cuda::facts() : cpu::facts();
+}
 
 std::string_view name_of(Device device) {
   switch (device) {

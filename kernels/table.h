@@ -33,6 +33,21 @@ namespace cpu {
 DeviceMemory memory();
 DeviceFacts facts();
 }  // namespace cpu
+// Null where no GPU is at hand, or none was asked for when this was built.
+namespace cuda {
+#define KERNEL(name, Args) void name(const Args&);
+#include "kernels/list.h"
+#undef KERNEL
+const KernelTable* table();
+DeviceFacts facts();
+}  // namespace cuda
+namespace simt {
+#define KERNEL(name, Args) void name(const Args&);
+#include "kernels/list.h"
+#undef KERNEL
+DeviceMemory memory();
+DeviceFacts facts();
+}  // namespace simt
 
 // The kernels of a device; throws nothing, a device that is not present() yields the table of `cpu`.
 const KernelTable& kernels(Device device);

@@ -20,10 +20,10 @@ struct TubeletGeometry {
   int t, y, x;        // the tubelet; T, Y, X are multiples
   TubeletLayout layout;
 
-  int slots() const { return T / t; }
-  int tokens_of_slot() const { return (Y / y) * (X / x); }
-  int tokens() const { return slots() * tokens_of_slot(); }
-  int values() const { return C * t * y * x; }  // of one tubelet
+  constexpr int slots() const { return T / t; }
+  constexpr int tokens_of_slot() const { return (Y / y) * (X / x); }
+  constexpr int tokens() const { return slots() * tokens_of_slot(); }
+  constexpr int values() const { return C * t * y * x; }  // of one tubelet
 };
 
 // to = the tubelets of the clip. Also the backward of TubeletsToClip.

@@ -29,6 +29,9 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
   const std::int64_t tokens = qkv.shape().rows(), width = qkv.size(-1) / 3;
   check(!keep || keep.elements() == tokens, "attention: keep is {}, wanted one value for each of {} tokens",
         keep.shape(), tokens);
+  check(qkv.backend().device() == Device::cpu || width / heads <= AttentionForward::kMaxWidth,
+        "attention: heads are {} wide, at most {} on {}; take more heads", width / heads,
+        AttentionForward::kMaxWidth, name_of(qkv.backend().device()));
   check(form.smoothing >= 0, "attention: smoothing {} is negative", form.smoothing);
 
   const Backend& backend = qkv.backend();
@@ -58,6 +61,7 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
 
   tape->record({out}, [qkv, keep, packing, out, lse, inverse_z, forward, heads, tokens] {
     const Tensor dkeep_heads = keep.wants_gradient() ? Tensor(qkv.backend(), {heads, tokens}) : Tensor();
+    const Tensor rows(qkv.backend(), {heads, tokens, AttentionBackward::kRowFloats});
     const AttentionBackward backward = {
         .qkv = qkv.in(),
         .keep = keep.f32(),
@@ -69,6 +73,7 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
         .dqkv = qkv.grad(),
         .dkeep = keep.grad(),
         .dkeep_heads = dkeep_heads.out().f32(),
+        .rows = rows.out().f32(),
         .B = forward.B,
         .N = forward.N,
         .H = forward.H,

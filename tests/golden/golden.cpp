@@ -56,6 +56,11 @@ StprivacyOptions GoldenConfig::stprivacy() const {
   return options;
 }
 
+Backend golden_backend() {
+  const char* name = std::getenv("STP_DEVICE");
+  return Backend(device_named(name ? name : "cpu"));
+}
+
 std::vector<GoldenConfig> golden_configs() {
   std::vector<fs::path> roots = {fs::path(STP_SOURCE_DIR) / "tests" / "golden"};
   if (const char* other = std::getenv("STPRIVACY_GOLDEN")) roots.emplace_back(other);

@@ -23,6 +23,9 @@ struct GoldenConfig {
   std::filesystem::path file(const std::string& name) const { return folder / (name + ".safetensors"); }
 };
 
+// The device under test: STP_DEVICE, or cpu.
+Backend golden_backend();
+
 // The project's own copy, and every configuration below the folder in STPRIVACY_GOLDEN.
 std::vector<GoldenConfig> golden_configs();
 

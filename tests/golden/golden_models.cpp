@@ -12,8 +12,6 @@ using namespace stp::test;
 
 namespace {
 
-Backend host() { return Backend(Device::cpu); }
-
 ClipInput clip_input(const Tensor& clip) { return {.clip = clip}; }
 
 std::vector<Tensor> noise_of(GoldenFile& file, const Backend& backend, std::size_t scorers) {
@@ -64,7 +62,7 @@ std::vector<float> in_token_order(const std::vector<float>& rows, const std::vec
 }
 
 void check_eval(const GoldenConfig& config, const std::string& name, const std::vector<double>& keep) {
-  const Backend backend = host();
+  const Backend backend = golden_backend();
   const Stprivacy model(backend, 1, config.stprivacy());
   load_parameters(model.parameters(), config.file("anonymiser_params"));
   GoldenFile file(config, name);
@@ -141,7 +139,7 @@ TEST_CASE("golden: the anonymiser at inference, at every keep ratio") {
 
 TEST_CASE("golden: the anonymiser in training, with every gradient") {
   for (const GoldenConfig& config : golden_configs()) {
-    const Backend backend = host();
+    const Backend backend = golden_backend();
     const Stprivacy model(backend, 1, config.stprivacy());
     load_parameters(model.parameters(), config.file("anonymiser_params"));
     GoldenFile file(config, "anonymiser_train");
@@ -181,7 +179,7 @@ TEST_CASE("golden: both recognisers in both forms, with every gradient") {
   for (const GoldenConfig& config : golden_configs()) {
     for (const bool action : {true, false}) {
       for (const bool gathered : {true, false}) {
-        const Backend backend = host();
+        const Backend backend = golden_backend();
         const std::string kind = action ? "action" : "privacy";
         RecogniserOptions options = {config.recogniser, action ? config.classes : config.attributes, 1.0};
         const Recogniser model(backend, 1, options);
@@ -225,7 +223,7 @@ TEST_CASE("golden: one adversarial iteration, recognisers on kept tokens or on a
   for (const GoldenConfig& config : golden_configs()) {
     for (const bool gathered_update : {true, false}) {
       for (const bool joint : {true, false}) {
-        const Backend backend = host();
+        const Backend backend = golden_backend();
         const Stprivacy anonymiser(backend, 1, config.stprivacy());
         const Recogniser action(backend, 1, {config.recogniser, config.classes, 1.0});
         const Recogniser privacy(backend, 1, {config.recogniser, config.attributes, 1.0});

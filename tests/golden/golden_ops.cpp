@@ -13,8 +13,6 @@ using namespace stp::test;
 
 namespace {
 
-Backend host() { return Backend(Device::cpu); }
-
 void everything_was_compared(const GoldenFile& file) {
   for (const std::string& name : file.unread()) FAIL_CHECK("no test looked at " << name);
 }
@@ -62,7 +60,7 @@ struct Heads {
 };
 
 void check_attention(const GoldenConfig& config, const std::string& name) {
-  const Backend backend = host();
+  const Backend backend = golden_backend();
   GoldenFile file(config, name);
   const Heads heads(file.shape("q"));
   const bool masked = file.has("policy");
@@ -89,7 +87,7 @@ void check_attention(const GoldenConfig& config, const std::string& name) {
 // The masked softmax alone, seen through attention: with scores S given, take D = N, q = S sqrt(N), k =
 // identity; with v = identity the output is A itself.
 void check_softmax(const GoldenConfig& config, const std::string& name, double absolute_gradient) {
-  const Backend backend = host();
+  const Backend backend = golden_backend();
   GoldenFile file(config, name);
   const Shape scores = file.shape("scores");
   const std::int64_t B = scores[0], H = scores[1], N = scores[2];
@@ -118,7 +116,7 @@ void check_module(const GoldenConfig& config, const std::string& name, const std
                   const std::function<void(ParameterScope)>& construct,
                   const std::function<Tensor(Tape*, const Tensor& x, const Tensor& keep)>& forward,
                   double absolute = 1e-5) {
-  const Backend backend = host();
+  const Backend backend = golden_backend();
   GoldenFile file(config, name);
   const Parameters parameters(backend, 1, construct);
   for (const Parameter& p : parameters.all()) p.tensor.assign(file.floats("param." + p.name));
@@ -220,7 +218,7 @@ TEST_CASE("golden: layers") {
 
 TEST_CASE("golden: decisions and losses") {
   for (const GoldenConfig& config : golden_configs()) {
-    const Backend backend = host();
+    const Backend backend = golden_backend();
     for (const bool hard : {true, false}) {
       GoldenFile file(config, hard ? "op_gumbel_hard" : "op_gumbel_soft");
       const Tensor logprob = file.tensor(backend, "logprob").set_wants_gradient(true);
@@ -274,7 +272,7 @@ TEST_CASE("golden: decisions and losses") {
 
 TEST_CASE("golden: selection and layout") {
   for (const GoldenConfig& config : golden_configs()) {
-    const Backend backend = host();
+    const Backend backend = golden_backend();
     for (double ratio : config.keep) {
       GoldenFile file(config, fmt::format("op_select_{}", ratio));
       const Shape s = file.shape("score");
@@ -319,7 +317,7 @@ TEST_CASE("golden: image weights for videos") {
 
 TEST_CASE("golden: AdamW, four steps") {
   for (const GoldenConfig& config : golden_configs()) {
-    const Backend backend = host();
+    const Backend backend = golden_backend();
     GoldenFile file(config, "op_adamw");
     const Shape matrix = file.shape("weight.0"), vector = file.shape("bias.0");
     const Parameters parameters(backend, 1, [&](const ParameterScope& scope) {

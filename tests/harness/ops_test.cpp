@@ -1,4 +1,5 @@
-// Every op case, through every use the harness knows. STP_OP=name runs only cases whose name begins so.
+// Every op case, through every use the harness knows, on every device that is here. STP_OP=name runs only cases
+// whose name begins so, STP_DEVICE=name only one device.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -11,51 +12,69 @@ using namespace stp::test;
 
 namespace {
 
+bool asked_for(const char* variable, std::string_view name) {
+  const char* only = std::getenv(variable);
+  return !only || name.starts_with(only);
+}
+
 std::vector<OpCase> small_cases() {
-  const char* only = std::getenv("STP_OP");
   std::vector<OpCase> cases;
-  for (OpCase& c : all_cases(Scale::small)) {
-    if (!only || c.name.starts_with(only)) cases.push_back(std::move(c));
-  }
+  for (OpCase& c : all_cases(Scale::small))
+    if (asked_for("STP_OP", c.name)) cases.push_back(std::move(c));
   return cases;
 }
 
-void report(const Differences& differences) {
-  for (const std::string& line : differences) FAIL_CHECK(line);
+std::vector<Device> devices() {
+  std::vector<Device> found;
+  for (Device device : {Device::cpu, Device::simt, Device::cuda})
+    if (present(device) && asked_for("STP_DEVICE", name_of(device))) found.push_back(device);
+  return found;
 }
 
-constexpr MemoryOptions kWatched = {.guard = true, .poison = true};
+// The host looks at guard bands and poison itself, so the device must share its memory.
+Backend watched(Device device) {
+  const bool shared = device != Device::cuda;
+  return Backend(device, {.guard = shared, .poison = shared});
+}
+
+// Calls verify(case, device) for all of both and reports what it returns.
+template <class Verify>
+void for_each_case(const Verify& verify) {
+  const std::vector<OpCase> cases = small_cases();
+  for (Device device : devices()) {
+    for (const OpCase& c : cases)
+      for (const std::string& line : verify(c, device)) FAIL_CHECK(name_of(device), ": ", line);
+  }
+}
 
 }  // namespace
 
 TEST_CASE("forward agrees with the double definition") {
-  for (const OpCase& c : small_cases()) report(verify_forward(c, Backend(Device::cpu, kWatched)));
+  for_each_case([](const OpCase& c, Device d) { return verify_forward(c, watched(d)); });
 }
 
 TEST_CASE("gradients agree with differences of the definition") {
-  for (const OpCase& c : small_cases()) report(verify_gradients(c, Backend(Device::cpu, kWatched)));
+  for_each_case([](const OpCase& c, Device d) { return verify_gradients(c, watched(d)); });
 }
 
 TEST_CASE("a gradient that is not wanted is not computed and changes no other") {
-  for (const OpCase& c : small_cases())
-    report(verify_null_gradients(c, Backend(Device::cpu, kWatched)));
+  for_each_case([](const OpCase& c, Device d) { return verify_null_gradients(c, watched(d)); });
 }
 
 TEST_CASE("gradients add up") {
-  for (const OpCase& c : small_cases()) report(verify_adding(c, Backend(Device::cpu, kWatched)));
+  for_each_case([](const OpCase& c, Device d) { return verify_adding(c, watched(d)); });
 }
 
 TEST_CASE("the same inputs give the same bits") {
-  for (const OpCase& c : small_cases()) report(verify_repeat(c, Backend(Device::cpu)));
+  for_each_case([](const OpCase& c, Device d) { return verify_repeat(c, Backend(d)); });
 }
 
 TEST_CASE("nothing is written outside its buffer") {
-  for (const OpCase& c : small_cases()) {
-    const Backend backend(Device::cpu, kWatched);
+  for_each_case([](const OpCase& c, Device d) {
+    const Backend backend = watched(d);
     verify_adding(c, backend);
-    INFO(c.name);
-    report(verify_guards(backend));
-  }
+    return verify_guards(backend);
+  });
 }
 
 TEST_CASE("every kernel of the list is reached by a case") {

@@ -39,7 +39,7 @@ std::vector<float> direction(const OpCase& c, std::size_t output, std::size_t el
   return normal_values(c.name + " direction " + std::to_string(output), {static_cast<std::int64_t>(elements)});
 }
 
-void run_backward(const OpCase& c, const std::vector<Tensor>& inputs) {
+std::vector<Tensor> run_backward(const OpCase& c, const std::vector<Tensor>& inputs) {
   Tape tape;
   const std::vector<Tensor> outputs = c.call(&tape, inputs);
   for (std::size_t o = 0; o < outputs.size(); ++o) {
@@ -49,6 +49,7 @@ void run_backward(const OpCase& c, const std::vector<Tensor>& inputs) {
     }
   }
   tape.backward();
+  return outputs;
 }
 
 double loss(const OpCase& c, const std::vector<Doubles>& inputs) {
@@ -200,6 +201,19 @@ Differences verify_repeat(const OpCase& c, const Backend& backend) {
                            c.name + ": repeated gradient of " + c.inputs[i].name));
   }
   return found;
+}
+
+std::vector<std::vector<std::uint32_t>> all_bits(const OpCase& c, const Backend& backend) {
+  std::vector<std::vector<std::uint32_t>> bits;
+  const auto add_bits = [&](const std::vector<float>& values) {
+    bits.emplace_back(values.size());
+    std::memcpy(bits.back().data(), values.data(), values.size() * sizeof(float));
+  };
+  const std::vector<Tensor> inputs = tensors(c, backend, differentiable(c));
+  for (const Tensor& output : run_backward(c, inputs)) add_bits(output.values());
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (c.inputs[i].differentiable) add_bits(inputs[i].gradient_values());
+  return bits;
 }
 
 }  // namespace stp::test

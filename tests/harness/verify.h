@@ -24,4 +24,7 @@ Differences verify_guards(const Backend& backend);
 // Two runs give the same bits.
 Differences verify_repeat(const OpCase& c, const Backend& backend);
 
+// All outputs and all gradients of a case as bits, to be compared with another run's.
+std::vector<std::vector<std::uint32_t>> all_bits(const OpCase& c, const Backend& backend);
+
 }  // namespace stp::test

@@ -9,64 +9,18 @@
 #include <map>
 #include <thread>
 
-#include "data/synthetic.h"
 #include "engine/file.h"
 #include "engine/progress.h"
 #include "engine/rng.h"
-#include "tests/program.h"
+#include "tests/system/workplace.h"
 
 namespace stp {
 namespace {
 
 namespace fs = std::filesystem;
 using test::Ended;
-using test::run_program;
 using test::running;
-
-// A place to train in: the clips that tools/recipes/tiny.toml asks for, in a folder of its own.
-class Workplace {
- public:
-  Workplace() {
-    SyntheticOptions options;
-    options.seed = 1;
-    options.clips = 48;
-    options.width = options.height = 32;
-    options.frames = 12;
-    synthesize(folder_ / "runs/data/tiny", options);
-  }
-
-  // One thread: neighbours on the machine then cost time, not patience.
-  Ended train(const std::string& run, std::vector<std::string> more = {},
-              const std::function<void(pid_t)>& meanwhile = {}) const {
-    std::vector<std::string> arguments = {"train", "--run", run, "--threads", "1"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return run_program(arguments, meanwhile, folder_.path());
-  }
-  Ended begin(const std::string& run, std::vector<std::string> more = {},
-              const std::function<void(pid_t)>& meanwhile = {}) const {
-    more.emplace_back(STP_SOURCE_DIR "/tools/recipes/tiny.toml");
-    return train(run, more, meanwhile);
-  }
-  Ended resume(const std::string& run, const std::function<void(pid_t)>& meanwhile = {}) const {
-    return train(run, {"--resume"}, meanwhile);
-  }
-
-  fs::path operator/(const std::string& run) const { return folder_ / run; }
-
-  // Every file of a run with its content, but for its clocks and its lock.
-  std::map<std::string, std::string> files(const std::string& run) const {
-    std::map<std::string, std::string> found;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_ / run)) {
-      const std::string name = fs::relative(entry.path(), folder_ / run).string();
-      if (entry.is_regular_file() && name != "timing.jsonl" && name != ".lock")
-        found[name] = content(entry.path());
-    }
-    return found;
-  }
-
- private:
-  TemporaryFolder folder_;
-};
+using test::Workplace;
 
 // A folder with clips and a run that nothing disturbed, made once.
 struct Undisturbed {

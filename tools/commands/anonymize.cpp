@@ -62,10 +62,10 @@ void anonymise_all(const LoadedModel& model, const AnonymiseOptions& options, co
     throw Error(first->fault(), fmt::format("{} of {} videos were not anonymised", failed, plan.jobs.size()));
 }
 
-void anonymize(const AnonymizeArguments& a, Console& console) {
+void anonymize(const AnonymizeArguments& a, const Program& program, Console& console) {
   watch_interrupts();
   const AnonymiseOptions options = options_of(a);
-  const LoadedModel model = load_model(a.model, Backend(Device::cpu));
+  const LoadedModel model = load_model(a.model, program.backend());
   check_model(model, options);
   const AnonymisePlan plan = plan_anonymisation({a.inputs.begin(), a.inputs.end()}, a.output, a.model, options);
   tell_plan(plan, options, console);
@@ -78,7 +78,7 @@ void add_anonymize(CLI::App& app, Program& program) {
   auto a = std::make_shared<AnonymizeArguments>();
   CLI::App* c = add_command(app, program, "anonymize",
                             "redraw videos with a trained anonymiser; sound and everything else is dropped",
-                            [a](Console& console) { anonymize(*a, console); });
+                            [a, &program](Console& console) { anonymize(*a, program, console); });
   AnonymiseOptions& o = a->options;
   c->add_option("input", a->inputs, "videos, or folders whose tree is mirrored")->required();
   c->add_option("-o,--output", a->output, "video (.mp4, .mov, .mkv) or folder; never an input")->required();

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "engine/console.h"
+#include "engine/memory.h"
 
 namespace stp {
 
@@ -12,12 +13,15 @@ namespace stp {
 struct Program {
   bool quiet = false, verbose = false;
   int threads = 0;  // 0: all processors
+  std::string device = "auto";
   std::function<void(Console&)> chosen;
 
   Verbosity verbosity() const {
     if (quiet) return Verbosity::quiet;
     return verbose ? Verbosity::verbose : Verbosity::normal;
   }
+  // The device that was asked for; throws Error (usage) if it is not here.
+  Backend backend() const { return Backend(device_named(device)); }
 };
 
 // Adds a command whose options the caller goes on to declare; `run` is called after all of them are parsed.

@@ -35,7 +35,7 @@ bool counts_right(const Backend& backend) {
 }
 
 std::string device_line(Device device) {
-  if (!present(device)) return "not in this build";
+  if (!present(device)) return "not in this build, or no GPU here";
   const DeviceFacts f = facts_of(device);
   return fmt::format("{}, {} {}.{}.{}", f.instructions, f.library, f.version[0], f.version[1], f.version[2]);
 }
@@ -56,6 +56,7 @@ void run(Console& console) {
   say("stprivacy", STP_VERSION);
   say("cpu", device_line(Device::cpu));
   say("cuda", device_line(Device::cuda));
+  say("simt", present(Device::simt) ? "the kernels of cuda on the processor, for tests" : "not in this build");
   say("threads", fmt::format("{} of {} processors", omp_get_max_threads(), sysconf(_SC_NPROCESSORS_ONLN)));
   say("memory", memory_line());
   const bool right = counts_right(Backend(Device::cpu));

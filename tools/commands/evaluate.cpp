@@ -47,12 +47,13 @@ void check_name(const std::string& name) {
         "evaluate: the name '{}' must be at most 100 letters, digits, '-', '_' or '.'", name);
 }
 
-void evaluate(const EvaluateArguments& a, Console& console) {
+void evaluate(const EvaluateArguments& a, const Program& program, Console& console) {
   const EvaluationRequest request = request_of(a);
   check_name(request.name);
   check(!request.flags.empty() || a.name.empty(),
         "evaluate: --name goes with --keep, --attackers, --steps or --set");
-  const Judged judged = request.flags.empty() ? results_of_run(a.run) : evaluate_again(request, console);
+  const Judged judged =
+      request.flags.empty() ? results_of_run(a.run) : evaluate_again(request, program.backend(), console);
   console.result(results_table(judged.results, judged.train, judged.test));
 }
 
@@ -63,7 +64,7 @@ void add_evaluate(CLI::App& app, Program& program) {
   CLI::App* c =
       add_command(app, program, "evaluate",
                   "print the table of a finished run, or judge its anonymiser anew with other options",
-                  [a](Console& console) { evaluate(*a, console); });
+                  [a, &program](Console& console) { evaluate(*a, program, console); });
   c->add_option("run", a->run, "folder of the run")->required();
   c->add_option("--keep", a->keep, "part of the tokens each scorer keeps (alpha); default: as trained");
   c->add_option("--attackers", a->attackers, "fresh privacy recognisers; default: the recipe's");

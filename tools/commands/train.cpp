@@ -21,7 +21,7 @@ Phase phase_named(const std::string& name) {
   return name == "evaluate" ? Phase::evaluate : Phase::all;
 }
 
-void train(const TrainArguments& a, Console& console) {
+void train(const TrainArguments& a, const Program& program, Console& console) {
   if (a.list) {
     Recipe recipe;
     Schema schema;
@@ -42,7 +42,7 @@ void train(const TrainArguments& a, Console& console) {
   const std::string phase = a.phase == "all" ? "" : " --phase " + a.phase;
   const RunRequest request = {folder, a.resume, phase_named(a.phase),
                               fmt::format("stprivacy train --run {} --resume{}", folder.string(), phase)};
-  const Results results = run_experiment(recipe, request, console);
+  const Results results = run_experiment(recipe, program.backend(), request, console);
   if (results.methods.empty()) return;
   const Dataset data = read_dataset(recipe.dataset());
   console.result(results_table(results, label_table(data, data.train), label_table(data, data.test)));
@@ -55,7 +55,7 @@ void add_train(CLI::App& app, Program& program) {
   auto a = std::make_shared<TrainArguments>();
   CLI::App* command =
       add_command(app, program, "train", "train a recipe through its phases and judge the result",
-                  [a](Console& console) { train(*a, console); });
+                  [a, &program](Console& console) { train(*a, program, console); });
   command->add_option("recipe", a->recipe, "recipe file (TOML)");
   command->add_option("--set", a->set, "key=value, before the recipe's own; may be repeated")
       ->allow_extra_args(false);

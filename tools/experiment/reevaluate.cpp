@@ -96,8 +96,7 @@ Judged results_of_run(const fs::path& run) {
   return judged(saved_by_run(run), read_dataset(recipe.dataset()));
 }
 
-Judged evaluate_again(const EvaluationRequest& request, Console& console) {
-  const Backend backend(Device::cpu);
+Judged evaluate_again(const EvaluationRequest& request, const Backend& backend, Console& console) {
   const LoadedModel model = load_model(request.run, backend);
   const Recipe recipe = evaluation_recipe(model.recipe, request.flags);
   const fs::path file = request.run / "evaluations" / (request.name + ".json");

@@ -30,7 +30,7 @@ Judged results_of_run(const std::filesystem::path& run);
 // Trains fresh recognisers and judges them. What the flags leave as it was is taken from the run's results,
 // because it would come out the same. An evaluation that is there already is read, not made again. Throws Error
 // (usage) for a run without a trained anonymiser, and for a flag that would need another anonymiser.
-Judged evaluate_again(const EvaluationRequest& request, Console& console);
+Judged evaluate_again(const EvaluationRequest& request, const Backend& backend, Console& console);
 
 // The trained recipe with other options for evaluation. Throws Error (usage) for a key that belongs to the
 // trained anonymiser.

@@ -38,11 +38,11 @@ Recipe recipe_of_text(const std::string& text, const std::string& source) {
 // One run in its folder.
 class Run {
  public:
-  Run(const Recipe& recipe, const RunRequest& request, Console& console)
+  Run(const Recipe& recipe, const Backend& backend, const RunRequest& request, Console& console)
       : request_(request),
         console_(console),
         names_(stage_names(recipe)),
-        experiment_(recipe, Backend(Device::cpu)),  // refuses what it can before anything is written
+        experiment_(recipe, backend),  // refuses what it can before anything is written
         folder_(open_folder(request)),
         lock_(folder_),
         checkpoints_(claim(recipe, request)) {}
@@ -225,8 +225,8 @@ class Run {
 
 }  // namespace
 
-Results run_experiment(const Recipe& recipe, const RunRequest& request, Console& console) {
-  return Run(recipe, request, console).carry_out();
+Results run_experiment(const Recipe& recipe, const Backend& backend, const RunRequest& request, Console& console) {
+  return Run(recipe, backend, request, console).carry_out();
 }
 
 std::vector<std::string> stage_names(const Recipe& recipe) {

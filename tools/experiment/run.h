@@ -26,7 +26,8 @@ struct RunRequest {
 
 // Trains and judges. Returns the results once phase evaluate is done; empty methods before. Throws Interrupted
 // after a signal, when the run has saved itself.
-Results run_experiment(const Recipe& recipe, const RunRequest& request, Console& console);
+Results run_experiment(const Recipe& recipe, const Backend& backend, const RunRequest& request,
+                       Console& console);
 
 // The stages of a run in their order; evaluation of raw clips only if the recipe wants it.
 std::vector<std::string> stage_names(const Recipe& recipe);

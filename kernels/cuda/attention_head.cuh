@@ -1,0 +1,32 @@
+// Where one head of one clip lies in the packed arrays of attention.
+#pragma once
+
+#include "kernels/cuda/tile.cuh"
+
+namespace stp::STP_ROOM {
+namespace {
+
+struct Head {
+  std::int64_t first;
+  int tokens, heads, head, D;
+
+  __device__ std::int64_t qkv(int token, int part) const {
+    return (((first + token) * 3 + part) * heads + head) * D;
+  }
+  __device__ std::int64_t out(int token) const { return ((first + token) * heads + head) * D; }
+  __device__ std::int64_t row(int token) const {
+    return first * heads + static_cast<std::int64_t>(head) * tokens + token;
+  }
+};
+
+// Of the block's row of the grid: heads of a clip are neighbours.
+template <class Args>
+__device__ Head head_of(const Args& a) {
+  const int b = static_cast<int>(blockIdx.y) / a.H, h = static_cast<int>(blockIdx.y) % a.H;
+  const std::int64_t first = a.offsets ? a.offsets[b] : static_cast<std::int64_t>(b) * a.N;
+  const int tokens = a.offsets ? static_cast<int>(a.offsets[b + 1] - first) : a.N;
+  return {first, tokens, a.H, h, a.D};
+}
+
+}  // namespace
+}  // namespace stp::STP_ROOM
