@@ -47,7 +47,7 @@ struct AttentionBackward {
   Grad dqkv;               // (B, N, 3, H, D)
   Grad dkeep;              // (B, N) f32
   float* dkeep_heads;  // (B, H, N) scratch, needed with dkeep: each head's share, summed in the order of heads
-  float* rows;  // (B, H, N, kRowFloats) scratch of devices that make more than one pass
+  float* rows;         // (B, H, N, kRowFloats) scratch of devices that make more than one pass
   int B, N, H, D;
   float scale, smoothing;
 };

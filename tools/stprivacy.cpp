@@ -48,8 +48,9 @@ int main(int argc, char** argv) {
   app.add_flag("-v,--verbose", program.verbose, "more of what is done");
   app.add_option("--threads", program.threads, "threads of the kernels; default: all processors")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--device", program.device,
-                 "auto (a GPU where there is one), cpu, cuda, or simt: the GPU's kernels on the processor, slowly")
+  app.add_option(
+         "--device", program.device,
+         "auto (a GPU where there is one), cpu, cuda, or simt: the GPU's kernels on the processor, slowly")
       ->check(CLI::IsMember({"auto", "cpu", "cuda", "simt"}));
   add_synthesize(app, program);
   add_data(app, program);

@@ -25,7 +25,7 @@
 #include <cuda_runtime.h>
 
 #define STP_ROOM cuda
-#define STP_UNROLL _Pragma("unroll")  // before a loop whose arrays must lie in registers
+#define STP_UNROLL _Pragma("unroll")       // before a loop whose arrays must lie in registers
 #define STP_NO_UNROLL _Pragma("unroll 1")  // before a loop that would need too many registers at once
 
 #define SHARED_ARRAY(type, name, count) __shared__ __align__(16) type name[count]

@@ -97,9 +97,11 @@ std::vector<OpCase> attention_cases(Scale scale) {
     return {dense(s, 1e-6, policy(s, 0.5), " kept 0.5"), dense(gathered, 0, {}, " plain")};
   }
   std::vector<OpCase> cases;
-  // Sizes around the tiles: one token, one short of a vector and one over, whole query blocks and one more.
+  // Sizes around the tiles: one token, one short of a vector and one over, whole query blocks and one more;
+  // tiles of 64, 32 and 16 tokens with every width that chooses between them.
   for (const Sizes& s : {Sizes{1, 1, 1, 1}, Sizes{2, 7, 2, 5}, Sizes{1, 15, 3, 16}, Sizes{2, 17, 1, 24},
-                         Sizes{1, 24, 2, 33}, Sizes{1, 25, 1, 64}}) {
+                         Sizes{1, 24, 2, 33}, Sizes{1, 25, 1, 64}, Sizes{1, 63, 1, 16}, Sizes{1, 64, 1, 17},
+                         Sizes{1, 65, 2, 32}, Sizes{1, 33, 1, 96}, Sizes{1, 17, 1, 130}}) {
     cases.push_back(dense(s, 1e-6, policy(s, 0.6), " kept 0.6"));
     cases.push_back(dense(s, 0, {}, " plain"));
   }

@@ -34,8 +34,9 @@ OpCase norm_case(std::int64_t rows, std::int64_t E, double mean, double spread) 
 
 std::vector<OpCase> norm_cases(Scale scale) {
   if (scale == Scale::real) return {norm_case(3136, 384, 0, 1)};
-  std::vector<OpCase> cases = {norm_case(1, 3, 0, 1), norm_case(3, 15, 0, 1), norm_case(5, 16, 0, 2),
-                               norm_case(70, 33, 1, 1)};
+  std::vector<OpCase> cases = {norm_case(1, 3, 0, 1),   norm_case(3, 15, 0, 1),  norm_case(5, 16, 0, 2),
+                               norm_case(70, 33, 1, 1), norm_case(9, 132, 0, 1), norm_case(33, 384, 0, 1),
+                               norm_case(2, 1028, 0, 1)};
   OpCase narrow = norm_case(4, 48, 5, 0.05);
   narrow.tolerance.absolute = 2e-4;
   narrow.tolerance.gradient_relative = 1e-3;

@@ -9,12 +9,23 @@ namespace {
 
 constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
 
-// Two segments with their own rate and decay, and one in between that is left alone.
-OpCase adamw_case(std::int64_t count, std::int64_t step, double scale) {
+// Segments of about the same length, with three kinds of rate and decay in turn; the second is left alone.
+std::vector<AdamWSegment> segments_of(std::int64_t count, std::int64_t segments) {
+  std::vector<AdamWSegment> list;
+  for (std::int64_t s = 0; s < segments; ++s) {
+    list.push_back({s * count / segments, (s + 1) * count / segments,
+                    s % 3 == 0   ? 0.01f
+                    : s % 3 == 1 ? 0
+                                 : 0.002f,
+                    s % 3 == 2 ? 0 : 0.05f});
+  }
+  return list;
+}
+
+OpCase adamw_case(std::int64_t count, std::int64_t step, double scale, std::int64_t parts = 3) {
   OpCase c;
-  c.name = fmt::format("adamw {} step {} scale {}", count, step, scale);
-  const std::vector<AdamWSegment> segments = {
-      {0, count / 3, 0.01f, 0.05f}, {count / 3, count / 2, 0, 0.05f}, {count / 2, count, 0.002f, 0}};
+  c.name = fmt::format("adamw {} in {} step {} scale {}", count, parts, step, scale);
+  const std::vector<AdamWSegment> segments = segments_of(count, parts);
   const Shape shape = {count};
   c.inputs = {constant("parameters", shape, normal_values(c.name, shape)),
               constant("gradients", shape, normal_values(c.name + "g", shape)),
@@ -85,9 +96,10 @@ OpCase clip_case(std::int64_t count, double limit) {
 
 std::vector<OpCase> optimizer_cases(Scale scale) {
   if (scale == Scale::real) return {adamw_case(22'000'000, 2, 1), clip_case(22'000'000, 1)};
-  return {adamw_case(7, 1, 1),  adamw_case(100, 3, 0.25),
-          clip_case(1, 0.1),    clip_case(65, 1),
-          clip_case(300, 1000), clip_case(40, std::numeric_limits<double>::infinity())};
+  return {adamw_case(7, 1, 1),    adamw_case(100, 3, 0.25),
+          adamw_case(4099, 2, 1), adamw_case(1301, 2, 1, 130),
+          clip_case(1, 0.1),      clip_case(65, 1),
+          clip_case(300, 1000),   clip_case(40, std::numeric_limits<double>::infinity())};
 }
 
 OP_CASES(optimizer_cases);

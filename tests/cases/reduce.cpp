@@ -128,10 +128,14 @@ std::vector<OpCase> reduce_cases(Scale scale) {
   empty.inputs[1].differentiable = false;
   cases.push_back(empty);
   cases.push_back(packed_mean_case());
+  cases.push_back(mean_case(2, 33, 8, policy(2, 33), " kept 0.6"));
+  cases.push_back(mean_case(2, 9, 68, policy(2, 9), " kept 0.6"));
 
   cases.push_back(aggregate_case({2, 3, 4, 6}, {}, {}, {}, ""));
   cases.push_back(
       aggregate_case({2, 3, 4, 9}, uniform_values("fractions", {2, 12}, 0.2, 1), {}, {}, " fractions"));
+  cases.push_back(aggregate_case({2, 2, 5, 12}, uniform_values("fractions", {2, 10}, 0.2, 1), {}, {}, " wide"));
+  cases.push_back(aggregate_case({1, 3, 9, 192}, policy(1, 27), {}, {}, " wider"));
   cases.push_back(aggregate_case({1, 2, 3, 6}, {}, {0, 1, 1, 0, 1, 1}, {}, " slots given"));
   cases.push_back(aggregate_case({1, 2, 3, 6}, {}, {}, {false, true}, " temporal only"));
   cases.push_back(aggregate_case({1, 2, 3, 6}, {}, {}, {true, false}, " spatial only"));

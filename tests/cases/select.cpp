@@ -208,9 +208,14 @@ std::vector<OpCase> select_cases(Scale scale) {
     cases.push_back(top_k_case(3, 16, 16, by_score, normal_values("scores", {48, 2}), ""));
     cases.push_back(top_k_case(4, 20, 7, by_score, binary_values("ties", {80, 2}, 0.5), " ties"));
   }
+  cases.push_back(top_k_case(1, 4099, 65, true, normal_values("many", {4099, 2}), ""));
   for (const double kept : {0.0, 0.4, 1.0}) cases.push_back(compact_case(3, 17, kept));
+  cases.push_back(compact_case(2, 1100, 0.5));
   cases.push_back(gather_case(9, 4, 5));
   cases.push_back(gather_case(70, 70, 3));
+  cases.push_back(gather_case(12, 7, 8));
+  cases.push_back(gather_case(20, 13, 132));
+  cases.push_back(scatter_case(12, 7, 8));
   cases.push_back(gather_shared_case(6, 9, 5));
   cases.push_back(scatter_case(9, 4, 5));
   return cases;

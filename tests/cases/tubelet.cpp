@@ -154,6 +154,12 @@ std::vector<OpCase> tubelet_cases(Scale scale) {
       cases.push_back(to_clip(g));
     }
     cases.push_back(frames({2, 3, 4, 6, 9, 2, 3, 3, layout}, 8, 13));
+    for (const int x : {4, 16}) {  // a row of a tubelet is whole runs of four
+      const TubeletGeometry wide = {2, 3, 2, 4, 2 * x, 2, 4, x, layout};
+      cases.push_back(to_tubelets(wide));
+      cases.push_back(to_clip(wide));
+      cases.push_back(frames(wide, 5, 2 * x + 3));
+    }
   }
   cases.push_back(bound(17, false));
   cases.push_back(bound(17, true));

@@ -225,7 +225,8 @@ class Run {
 
 }  // namespace
 
-Results run_experiment(const Recipe& recipe, const Backend& backend, const RunRequest& request, Console& console) {
+Results run_experiment(const Recipe& recipe, const Backend& backend, const RunRequest& request,
+                       Console& console) {
   return Run(recipe, backend, request, console).carry_out();
 }
 
