@@ -1,5 +1,6 @@
 // Policy attention with plain multiply-adds, for any head width up to 192 and both storages (the mathematics
-// stands in kernels/attention.h). The forward in bf16 with heads of 32 or 64 is attention_mma.cuh's.
+// stands in kernels/attention.h). In bf16 with heads of 32 or 64 the tensor-core kernels of attention_mma*.cuh
+// take over.
 //
 // The plan: a block of 16 x 16 threads owns a tile of queries (forward, dq) or of keys (dk, dv, dkeep) of one
 // head and walks over the tiles of the other side. Tiles lie in shared memory as f32; thread (ty, tx) holds the
@@ -12,6 +13,7 @@
 
 #include "kernels/cuda/attention_head.cuh"
 #include "kernels/cuda/attention_mma.cuh"
+#include "kernels/cuda/attention_mma_backward.cuh"
 
 namespace stp::STP_ROOM {
 namespace {
@@ -166,13 +168,6 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(AttentionForward a) {
     if (tx == 0 && a.inverse_z) a.inverse_z[head.row(i)] = 1.0f / whole;
   }
 }
-
-// What backward knows of a row: delta_i, the share smoothing / z_i (delta_i - dout_i . mean v) that goes to the
-// key of the row's maximum, and which key that is (as bits).
-struct RowFacts {
-  float delta, share, best;
-};
-static_assert(sizeof(RowFacts) == AttentionBackward::kRowFloats * sizeof(float));
 
 // Pass 1, a block per head: warp w takes tokens w, w + 8, ...
 template <class T>
@@ -412,6 +407,29 @@ void forward_mma(const AttentionForward& a) {
          MmaTile<D>::kBytes, a);
 }
 
+template <int D>
+void backward_mma(const AttentionBackward& a) {
+  const dim3 grid = tiles(a, kMmaTile);
+  constexpr std::size_t kBytes = MmaTile<D>::kBytes;
+  if (a.dqkv)
+    launch("attention_backward_queries_mma", queries_mma_kernel<D>, grid, dim3(kMmaThreads), kBytes, a);
+  launch("attention_backward_keys_mma", keys_mma_kernel<D>, grid, dim3(kMmaThreads), kBytes, a);
+}
+
+void backward_plain(const AttentionBackward& a) {
+  by_type(a.qkv.type, [&](auto type) {
+    using T = decltype(type);
+    by_width(a.D, [&](auto tile) {
+      using S = decltype(tile);
+      constexpr std::size_t kQueries = (4 * S::kFloats + S::kScores) * sizeof(float);
+      constexpr std::size_t kKeys = (4 * S::kFloats + 2 * S::kScores) * sizeof(float);
+      const dim3 grid = tiles(a, S::kTokens);
+      if (a.dqkv) launch("attention_backward_queries", queries_kernel<S, T>, grid, dim3(kThreads), kQueries, a);
+      launch("attention_backward_keys", keys_kernel<S, T>, grid, dim3(kThreads), kKeys, a);
+    });
+  });
+}
+
 }  // namespace
 
 void attention_forward(const AttentionForward& a) {
@@ -434,15 +452,14 @@ void attention_backward(const AttentionBackward& a) {
     const std::size_t means = static_cast<std::size_t>(kThreads / kLanes + 1) * static_cast<std::size_t>(a.D);
     launch("attention_backward_rows", rows_kernel<T>, dim3(1, static_cast<unsigned>(a.B * a.H)), dim3(kThreads),
            means * sizeof(float), a);
-    by_width(a.D, [&](auto tile) {
-      using S = decltype(tile);
-      constexpr std::size_t kQueries = (4 * S::kFloats + S::kScores) * sizeof(float);
-      constexpr std::size_t kKeys = (4 * S::kFloats + 2 * S::kScores) * sizeof(float);
-      const dim3 grid = tiles(a, S::kTokens);
-      if (a.dqkv) launch("attention_backward_queries", queries_kernel<S, T>, grid, dim3(kThreads), kQueries, a);
-      launch("attention_backward_keys", keys_kernel<S, T>, grid, dim3(kThreads), kKeys, a);
-    });
   });
+  if (a.qkv.type == Element::bf16 && a.D == 64) {
+    backward_mma<64>(a);
+  } else if (a.qkv.type == Element::bf16 && a.D == 32) {
+    backward_mma<32>(a);
+  } else {
+    backward_plain(a);
+  }
   if (!a.dkeep) return;
   const dim3 grid(static_cast<unsigned>((a.N + kThreads - 1) / kThreads), static_cast<unsigned>(a.B));
   launch("attention_backward_sum", sum_heads_kernel, grid, dim3(kThreads), 0, a);

@@ -1,6 +1,7 @@
 // Where one head of one clip lies in the packed arrays of attention.
 #pragma once
 
+#include "kernels/attention.h"
 #include "kernels/cuda/tile.cuh"
 
 namespace stp::STP_ROOM {
@@ -27,6 +28,14 @@ __device__ Head head_of(const Args& a) {
   const int tokens = a.offsets ? static_cast<int>(a.offsets[b + 1] - first) : a.N;
   return {first, tokens, a.H, h, a.D};
 }
+
+// What backward knows of a row: delta_i, the share smoothing / z_i (delta_i - dout_i . mean v) that
+// goes to the key of the row's maximum, and which key that is (as bits). The first pass writes the first two,
+// the pass over queries the third, the pass over keys reads all.
+struct RowFacts {
+  float delta, share, best;
+};
+static_assert(sizeof(RowFacts) == AttentionBackward::kRowFloats * sizeof(float));
 
 }  // namespace
 }  // namespace stp::STP_ROOM
