@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024));
   app.add_option(
          "--device", program.device,
-         "auto (a GPU where there is one), cpu, cuda, or simt: the GPU's kernels on the processor, slowly")
+         "cpu, cuda, auto (a GPU where there is one), or simt: the GPU's kernels on the processor, slowly")
       ->check(CLI::IsMember({"auto", "cpu", "cuda", "simt"}));
   add_synthesize(app, program);
   add_data(app, program);

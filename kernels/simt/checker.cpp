@@ -9,6 +9,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "kernels/simt/shadow.h"
 #include "kernels/simt/traffic.h"
@@ -31,7 +32,10 @@ struct Allocation {
 
 class Memory {
  public:
-  void launch_begins() { ++launch_; }
+  void launch_begins() {
+    ++launch_;
+    fresh_launch_ = true;
+  }
   void block_begins();
   void block_synced();
   void warp_met(int warp, bool fence);
@@ -43,6 +47,7 @@ class Memory {
   void released(void* memory) { allocations_.erase(static_cast<const char*>(memory)); }
   void filled(const void* memory, std::size_t bytes);
   Traffic take_traffic() { return traffic_.take(); }
+  std::map<std::string, Traffic> take_traffic_by_kernel() { return traffic_.take_by_kernel(); }
 
  private:
   // The shadow of some bytes; empty if no kernel may touch all of them.
@@ -67,11 +72,13 @@ class Memory {
   std::vector<Site> sites_ = {{}};
   std::map<std::pair<const void*, unsigned>, std::uint32_t> site_numbers_;
   TrafficMeter traffic_;
+  bool fresh_launch_ = false;
   std::uint32_t launch_ = 0, block_ = 0, barriers_ = 0;
   std::uint16_t fences_[32] = {};
 };
 
 void Memory::block_begins() {
+  if (std::exchange(fresh_launch_, false)) traffic_.begin_launch(block_view().kernel);
   ++block_;
   barriers_ = 0;
   std::fill(std::begin(fences_), std::end(fences_), std::uint16_t{0});
@@ -223,6 +230,7 @@ const Checker kChecker = {
     .allocated = [](void* p, std::size_t n) { checked().allocated(p, n); },
     .released = [](void* p) { checked().released(p); },
     .filled = [](const void* p, std::size_t n) { checked().filled(p, n); },
+    .take_traffic_by_kernel = [] { return checked().take_traffic_by_kernel(); },
     .take_traffic = [] { return checked().take_traffic(); },
 };
 

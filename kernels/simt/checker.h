@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <span>
 #include <string>
 
@@ -46,6 +47,7 @@ struct Checker {
   void (*allocated)(void* memory, std::size_t bytes);
   void (*released)(void* memory);
   void (*filled)(const void* memory, std::size_t bytes);
+  std::map<std::string, Traffic> (*take_traffic_by_kernel)();
   Traffic (*take_traffic)();  // of all kernels since the last time
 };
 extern const Checker kChecker;

@@ -30,28 +30,28 @@ std::vector<std::uint64_t> units(const std::vector<const TrafficAccess*>& togeth
 void TrafficMeter::count(const std::vector<const TrafficAccess*>& together) {
   const TrafficAccess& first = *together[0];
   if (!first.shared) {
-    ++total_.requests;
+    ++total_->requests;
     for (const TrafficAccess* a : together) {
-      total_.bytes += a->bytes;
-      if (a->bytes == 16) total_.wide_bytes += 16;
+      total_->bytes += a->bytes;
+      if (a->bytes == 16) total_->wide_bytes += 16;
     }
     for (std::uint64_t sector : units(together, 0, together.size(), kSector)) {
-      ++total_.sectors;
+      ++total_->sectors;
       const std::uint64_t key = sector * 2 + first.write;
-      if (seen_.insert(key).second) ++total_.footprint;
-      if (seen_by_block_.insert(key).second) ++total_.block_sectors;
+      if (seen_.insert(key).second) ++total_->footprint;
+      if (seen_by_block_.insert(key).second) ++total_->block_sectors;
     }
     return;
   }
-  ++total_.shared_requests;
+  ++total_->shared_requests;
   // Wide accesses go a half or a quarter of the warp at a time.
   const std::size_t lanes = first.bytes == 16 ? 8 : first.bytes == 8 ? 16 : 32;
   for (std::size_t begin = 0; begin < together.size(); begin += lanes) {
     const auto words = units(together, begin, std::min(together.size(), begin + lanes), kBank);
     std::array<std::int64_t, kBanks> depth{};
     for (std::uint64_t word : words) ++depth[word % kBanks];
-    total_.wavefronts += *std::max_element(depth.begin(), depth.end());
-    total_.ideal_wavefronts += static_cast<std::int64_t>((words.size() + kBanks - 1) / kBanks);
+    total_->wavefronts += *std::max_element(depth.begin(), depth.end());
+    total_->ideal_wavefronts += static_cast<std::int64_t>((words.size() + kBanks - 1) / kBanks);
   }
 }
 
@@ -69,9 +69,28 @@ void TrafficMeter::flush_warp(int warp, int threads) {
 
 void TrafficMeter::end_block() { seen_by_block_.clear(); }
 
-Traffic TrafficMeter::take() {
+void TrafficMeter::begin_launch(const std::string& kernel) {
+  total_ = &totals_[kernel];
   seen_.clear();
-  return std::exchange(total_, {});
+}
+
+std::map<std::string, Traffic> TrafficMeter::take_by_kernel() {
+  total_ = nullptr;
+  return std::exchange(totals_, {});
+}
+
+Traffic TrafficMeter::take() {
+  Traffic sum;
+  for (const auto& [kernel, traffic] : take_by_kernel()) sum += traffic;
+  return sum;
+}
+
+Traffic& Traffic::operator+=(const Traffic& other) {
+  for (const auto field :
+       {&Traffic::requests, &Traffic::sectors, &Traffic::bytes, &Traffic::wide_bytes, &Traffic::footprint,
+        &Traffic::block_sectors, &Traffic::shared_requests, &Traffic::wavefronts, &Traffic::ideal_wavefronts})
+    this->*field += other.*field;
+  return *this;
 }
 
 }  // namespace stp::simt

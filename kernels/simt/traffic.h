@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -21,6 +22,7 @@ struct Traffic {
       0;  // different sectors, block by block: the traffic behind a perfect first cache
   std::int64_t shared_requests = 0, wavefronts = 0, ideal_wavefronts = 0;
 
+  Traffic& operator+=(const Traffic& other);
   // Bytes moved over bytes asked for: 1 if every byte of every sector is used.
   double sectors_per_byte() const {
     return bytes ? 32.0 * static_cast<double>(sectors) / static_cast<double>(bytes) : 0;
@@ -41,13 +43,17 @@ class TrafficMeter {
   }
   void flush_warp(int warp, int threads);
   void end_block();
-  Traffic take();
+  // What follows belongs to a launch of this kernel; footprints are counted launch by launch.
+  void begin_launch(const std::string& kernel);
+  Traffic take();                                   // of everything since the last time
+  std::map<std::string, Traffic> take_by_kernel();  // the same, kernel by kernel
 
  private:
   void count(const std::vector<const TrafficAccess*>& together);
 
   std::vector<TrafficAccess> trace_[1024];
-  Traffic total_;
+  std::map<std::string, Traffic> totals_;
+  Traffic* total_ = nullptr;  // of the kernel that runs
   std::unordered_set<std::uint64_t> seen_, seen_by_block_;
 };
 

@@ -92,8 +92,8 @@ std::vector<OpCase> attention_cases(Scale scale) {
   const auto policy = [](const Sizes& s, double kept) {
     return binary_values(fmt::format("keep {} {}", s.B, s.N), {s.B, s.N}, kept);
   };
-  if (scale == Scale::real) {
-    const Sizes s = {8, 392, 6, 64}, gathered = {8, 128, 6, 64};
+  if (const std::int64_t B = real_clips(scale)) {
+    const Sizes s = {B, 392, 6, 64}, gathered = {B, 128, 6, 64};
     return {dense(s, 1e-6, policy(s, 0.5), " kept 0.5"), dense(gathered, 0, {}, " plain")};
   }
   std::vector<OpCase> cases;

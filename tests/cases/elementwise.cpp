@@ -67,7 +67,8 @@ OpCase add_row_case(std::int64_t B, std::int64_t N, std::int64_t E) {
 }
 
 std::vector<OpCase> elementwise_cases(Scale scale) {
-  if (scale == Scale::real) return {gelu_case(3136LL * 1536, 1), add_row_case(8, 392, 384)};
+  if (const std::int64_t B = real_clips(scale))
+    return {gelu_case(B * 392 * 1536, 1), add_row_case(B, 392, 384)};
   std::vector<OpCase> cases;
   for (std::int64_t count : {1, 15, 16, 17, 1000}) cases.push_back(gelu_case(count, 1));
   cases.push_back(gelu_case(333, 4));

@@ -79,9 +79,9 @@ OpCase mlp_case(std::int64_t rows, std::int64_t E, std::int64_t M, bool residual
 }
 
 std::vector<OpCase> linear_cases(Scale scale) {
-  if (scale == Scale::real) {
-    return {linear_case({3136, 384, 1152}, true, false, Activation::none),
-            linear_case({3136, 384, 384}, true, true, Activation::none), mlp_case(3136, 384, 1536, true)};
+  if (const std::int64_t rows = real_clips(scale) * 392) {
+    return {linear_case({rows, 384, 1152}, true, false, Activation::none),
+            linear_case({rows, 384, 384}, true, true, Activation::none), mlp_case(rows, 384, 1536, true)};
   }
   std::vector<OpCase> cases;
   for (const Sizes& s : {Sizes{1, 1, 1}, Sizes{3, 17, 5}, Sizes{33, 48, 65}}) {

@@ -109,7 +109,7 @@ OpCase ratio_case(std::int64_t segments, std::int64_t P, double ratio) {
 }
 
 std::vector<OpCase> loss_cases(Scale scale) {
-  if (scale == Scale::real) return {cross_entropy_case(8, 51)};
+  if (const std::int64_t B = real_clips(scale)) return {cross_entropy_case(B, 51)};
   const double unbounded = std::numeric_limits<double>::infinity();
   return {log_softmax_case(9, 2),   log_softmax_case(3, 7),          cross_entropy_case(1, 2),
           cross_entropy_case(5, 7), binary_case(3, 5, unbounded, 2), binary_case(4, 5, std::log(2.0), 1),

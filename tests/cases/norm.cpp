@@ -33,7 +33,7 @@ OpCase norm_case(std::int64_t rows, std::int64_t E, double mean, double spread) 
 }
 
 std::vector<OpCase> norm_cases(Scale scale) {
-  if (scale == Scale::real) return {norm_case(3136, 384, 0, 1)};
+  if (const std::int64_t B = real_clips(scale)) return {norm_case(B * 392, 384, 0, 1)};
   std::vector<OpCase> cases = {norm_case(1, 3, 0, 1),   norm_case(3, 15, 0, 1),  norm_case(5, 16, 0, 2),
                                norm_case(70, 33, 1, 1), norm_case(9, 132, 0, 1), norm_case(33, 384, 0, 1),
                                norm_case(2, 1028, 0, 1)};

@@ -95,6 +95,7 @@ OpCase clip_case(std::int64_t count, double limit) {
 }
 
 std::vector<OpCase> optimizer_cases(Scale scale) {
+  if (scale == Scale::clip) return {adamw_case(200'000, 2, 1), clip_case(200'000, 1)};
   if (scale == Scale::real) return {adamw_case(22'000'000, 2, 1), clip_case(22'000'000, 1)};
   return {adamw_case(7, 1, 1),    adamw_case(100, 3, 0.25),
           adamw_case(4099, 2, 1), adamw_case(1301, 2, 1, 130),

@@ -113,9 +113,9 @@ OpCase aggregate_case(const Sizes& s, std::vector<float> keep, std::vector<int> 
 }
 
 std::vector<OpCase> reduce_cases(Scale scale) {
-  if (scale == Scale::real) {
-    return {aggregate_case({8, 8, 49, 384}, binary_values("policy", {8, 392}, 0.7), {}, {}, " kept 0.7"),
-            mean_case(8, 392, 384, binary_values("policy", {8, 392}, 0.3), " kept 0.3")};
+  if (const std::int64_t B = real_clips(scale)) {
+    return {aggregate_case({B, 8, 49, 384}, binary_values("policy", {B, 392}, 0.7), {}, {}, " kept 0.7"),
+            mean_case(B, 392, 384, binary_values("policy", {B, 392}, 0.3), " kept 0.3")};
   }
   std::vector<OpCase> cases;
   const auto policy = [](std::int64_t B, std::int64_t N) { return binary_values("policy", {B, N}, 0.6); };

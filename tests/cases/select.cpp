@@ -192,9 +192,9 @@ OpCase scatter_case(std::int64_t total, std::int64_t count, std::int64_t width) 
 }
 
 std::vector<OpCase> select_cases(Scale scale) {
-  if (scale == Scale::real) {
-    return {top_k_case(64, 49, 34, true, normal_values("scores", {64 * 49, 2}), ""),
-            gather_case(3136, 2176, 384)};
+  if (const std::int64_t B = real_clips(scale)) {
+    return {top_k_case(8 * B, 49, 34, true, normal_values("scores", {B * 392, 2}), ""),
+            gather_case(B * 392, B * 272, 384)};
   }
   std::vector<OpCase> cases = {noise_case()};
   for (const bool hard : {true, false}) {

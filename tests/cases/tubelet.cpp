@@ -140,10 +140,10 @@ OpCase bound(std::int64_t rows, bool rounded) {
 }
 
 std::vector<OpCase> tubelet_cases(Scale scale) {
-  if (scale == Scale::real) {
-    const TubeletGeometry first = {8, 3, 16, 112, 112, 2, 16, 16, TubeletLayout::channels_first};
-    const TubeletGeometry last = {8, 3, 16, 112, 112, 2, 16, 16, TubeletLayout::channels_last};
-    return {to_tubelets(first), to_clip(last), frames(first, 112, 112), bound(8LL * 392 * 512, true)};
+  if (const int B = static_cast<int>(real_clips(scale))) {
+    const TubeletGeometry first = {B, 3, 16, 112, 112, 2, 16, 16, TubeletLayout::channels_first};
+    const TubeletGeometry last = {B, 3, 16, 112, 112, 2, 16, 16, TubeletLayout::channels_last};
+    return {to_tubelets(first), to_clip(last), frames(first, 112, 112), bound(B * 392LL * 512, true)};
   }
   std::vector<OpCase> cases;
   for (const TubeletLayout layout : {TubeletLayout::channels_first, TubeletLayout::channels_last}) {

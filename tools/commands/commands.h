@@ -13,7 +13,7 @@ namespace stp {
 struct Program {
   bool quiet = false, verbose = false;
   int threads = 0;  // 0: all processors
-  std::string device = "auto";
+  std::string device = "cpu";
   std::function<void(Console&)> chosen;
 
   Verbosity verbosity() const {
