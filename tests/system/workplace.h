@@ -8,17 +8,20 @@
 
 namespace stp::test {
 
-// A place to train in: the clips that tools/recipes/tiny.toml asks for, in a folder of its own.
+// The clips that tools/recipes/tiny.toml asks for, below a folder.
+inline void make_tiny_clips(const std::filesystem::path& folder) {
+  SyntheticOptions options;
+  options.seed = 1;
+  options.clips = 48;
+  options.width = options.height = 32;
+  options.frames = 12;
+  synthesize(folder / "runs/data/tiny", options);
+}
+
+// A place to train in, with those clips.
 class Workplace {
  public:
-  Workplace() {
-    SyntheticOptions options;
-    options.seed = 1;
-    options.clips = 48;
-    options.width = options.height = 32;
-    options.frames = 12;
-    synthesize(folder_ / "runs/data/tiny", options);
-  }
+  Workplace() { make_tiny_clips(folder_.path()); }
 
   // One thread: neighbours on the machine then cost time, not patience.
   Ended train(const std::string& run, std::vector<std::string> more = {},
