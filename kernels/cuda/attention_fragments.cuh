@@ -27,6 +27,9 @@ struct MmaTile {
 
 __device__ __forceinline__ int lane_id() { return static_cast<int>(threadIdx.x) % kLanes; }
 
+// The first of the 16 rows of a tile that this warp owns.
+__device__ __forceinline__ int first_row() { return static_cast<int>(threadIdx.x) / kLanes * 16; }
+
 __device__ __forceinline__ std::int64_t place(const Head& head, int token, int part) {
   return part == kOutShaped ? head.out(token) : head.qkv(token, part);
 }
@@ -62,7 +65,7 @@ struct Pair {
 struct RowTokens {
   int of[2];
   __device__ explicit RowTokens(int begin) {
-    const int first = begin + static_cast<int>(threadIdx.x) / kLanes * 16 + lane_id() / 4;
+    const int first = begin + first_row() + lane_id() / 4;
     of[0] = first;
     of[1] = first + 8;
   }
@@ -71,23 +74,53 @@ struct RowTokens {
 // Which column of a product's block of 8 element i is.
 __device__ __forceinline__ int column_of(int block, int i) { return 8 * block + lane_id() % 4 * 2 + i % 2; }
 
-// A warp's 16 rows as first operands. Rows that are not there repeat the last one.
+// A warp's 16 rows as first operands, from a tile whose rows the block owns.
 template <int D>
 struct RowFragments {
   std::uint32_t of[MmaTile<D>::kSteps][4];
 
-  __device__ void load(const std::uint16_t* from, const Head& head, int part, const RowTokens& tokens) {
-    for (int half = 0; half < 2; ++half) {
-      const int token = tokens.of[half] < head.tokens ? tokens.of[half] : head.tokens - 1;
-      const auto* row = reinterpret_cast<const std::uint32_t*>(from + place(head, token, part));
-      STP_UNROLL
-      for (int k = 0; k < MmaTile<D>::kSteps; ++k) {
-        of[k][half] = row[8 * k + lane_id() % 4];
-        of[k][half + 2] = row[8 * k + 4 + lane_id() % 4];
-      }
-    }
+  __device__ void load(const std::uint16_t* tile) {
+    const std::uint16_t* row = tile + (first_row() + lane_id() % 16) * MmaTile<D>::kPitch + lane_id() / 16 * 8;
+    STP_UNROLL
+    for (int k = 0; k < MmaTile<D>::kSteps; ++k) load_matrices(of[k], row + 16 * k);
   }
 };
+
+// Eight bf16 at once.
+__device__ __forceinline__ float4 add_bf16(const float4& a, const float4& b) {
+  const auto add = [](float x, float y) {
+    const std::uint32_t p = as_bits(x), q = as_bits(y);
+    return as_float(pack_bf16(as_float(p << 16) + as_float(q << 16),
+                              as_float(p & 0xffff0000u) + as_float(q & 0xffff0000u)));
+  };
+  return make_float4(add(a.x, b.x), add(a.y, b.y), add(a.z, b.z), add(a.w, b.w));
+}
+
+// Writes the warp's 16 rows of results by way of its own rows of a tile that nobody reads any more, so that
+// memory is written 16 bytes an access. value(n, i) is element i of block n.
+template <int D, class Value>
+__device__ __forceinline__ void write_rows(std::uint16_t* tile, void* to, bool add, const Head& head, int part,
+                                           int begin, const Value& value) {
+  constexpr int kPitch = MmaTile<D>::kPitch, kChunks = D / 8;
+  std::uint16_t* const rows = tile + first_row() * kPitch;
+  sync_warp();  // the warp has read what an earlier call wrote
+  STP_UNROLL
+  for (int n = 0; n < MmaTile<D>::kBlocks; ++n) {
+    for (int half = 0; half < 2; ++half) {
+      auto* pair = rows + (lane_id() / 4 + 8 * half) * kPitch + column_of(n, 0);
+      *reinterpret_cast<std::uint32_t*>(pair) = pack_bf16(value(n, 2 * half), value(n, 2 * half + 1));
+    }
+  }
+  sync_warp();  // the rows are written before other lanes read them
+  STP_UNROLL
+  for (int i = lane_id(); i < 16 * kChunks; i += kLanes) {
+    const int row = i / kChunks, chunk = i % kChunks * 8, token = begin + first_row() + row;
+    if (token >= head.tokens) continue;
+    auto* place_of_row = static_cast<std::uint16_t*>(to) + place(head, token, part) + chunk;
+    const float4 values = load16(rows + row * kPitch + chunk);
+    store16(place_of_row, add ? add_bf16(values, load16(place_of_row)) : values);
+  }
+}
 
 // s (16, 8) = rows times the transposed rows 8 n .. of a tile: a row in memory is a column of the second
 // operand, as ldmatrix delivers it.

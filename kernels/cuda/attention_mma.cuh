@@ -19,10 +19,12 @@ class QueryRows {
   static constexpr int kKeyBlocks = kMmaTile / 8;
 
   __device__ QueryRows(const AttentionForward& a, const Head& head, int begin)
-      : a_(a), head_(head), tokens_(begin) {
-    q_.load(static_cast<const std::uint16_t*>(a.qkv.data), head, 0, tokens_);
+      : a_(a), head_(head), begin_(begin), tokens_(begin) {
     clear<D>(out_);
   }
+
+  // From a tile of the block's queries.
+  __device__ void load(const std::uint16_t* queries) { q_.load(queries); }
 
   // One tile of keys, from `begin` on.
   __device__ void attend(const std::uint16_t* keys, const std::uint16_t* values, const float* keep, int begin) {
@@ -44,24 +46,20 @@ class QueryRows {
     for (int k = 0; k < kKeyBlocks / 2; ++k) add_rows<D>(s[2 * k], s[2 * k + 1], values, k, out_);
   }
 
-  // out and what backward saves; `mean` is (D).
-  __device__ void finish(const float* mean) {
-    auto* out = static_cast<std::uint16_t*>(a_.out.data);
+  // out and what backward saves; `mean` is (D), `tile` free to be written.
+  __device__ void finish(const float* mean, std::uint16_t* tile) {
+    Pair inverse;
     for (int half = 0; half < 2; ++half) {
-      const float z = quad_sum(z_.of[half]) + a_.smoothing, inverse = 1.0f / z;
+      const float z = quad_sum(z_.of[half]) + a_.smoothing;
+      inverse.of[half] = 1.0f / z;
       const int token = tokens_.of[half];
-      if (token >= head_.tokens) continue;
-      auto* row = reinterpret_cast<std::uint32_t*>(out + head_.out(token));
-      STP_UNROLL
-      for (int n = 0; n < MmaTile<D>::kBlocks; ++n) {
-        const int d = column_of(n, 0);
-        row[d / 2] = pack_bf16((out_[n][2 * half] + a_.smoothing * mean[d]) * inverse,
-                               (out_[n][2 * half + 1] + a_.smoothing * mean[d + 1]) * inverse);
-      }
-      if (lane_id() % 4 > 0) continue;
+      if (token >= head_.tokens || lane_id() % 4 > 0) continue;
       if (a_.lse) a_.lse[head_.row(token)] = maximum_.of[half] * a_.scale + logf(z);
-      if (a_.inverse_z) a_.inverse_z[head_.row(token)] = inverse;
+      if (a_.inverse_z) a_.inverse_z[head_.row(token)] = inverse.of[half];
     }
+    write_rows<D>(tile, a_.out.data, false, head_, kOutShaped, begin_, [&](int n, int i) {
+      return (out_[n][i] + a_.smoothing * mean[column_of(n, i)]) * inverse.of[i / 2];
+    });
   }
 
  private:
@@ -91,6 +89,7 @@ class QueryRows {
 
   const AttentionForward& a_;
   const Head head_;
+  const int begin_;
   const RowTokens tokens_;
   RowFragments<D> q_;
   WideSums<D> out_;
@@ -119,7 +118,14 @@ __global__ void __launch_bounds__(kMmaThreads, 2) forward_mma_kernel(AttentionFo
 
   QueryRows<D> queries(a, head, begin);
   float column[2] = {};  // of the sum of all values, two a thread
+  // The queries come first, by way of the buffer that is filled last.
+  copy_tile<D>(qkv, head, 0, begin, keys + S::kValues);
+  commit_copies();
   fetch(0, 0);
+  wait_copies<1>();
+  sync_block();  // everyone's copies of the queries are there before anyone reads them
+  queries.load(keys + S::kValues);
+  sync_block();  // everyone has read them before their buffer is filled with keys
   for (int first = 0, buffer = 0; first < head.tokens; first += kMmaTile, buffer ^= 1) {
     if (first + kMmaTile < head.tokens) {
       fetch(first + kMmaTile, buffer ^ 1);
@@ -139,7 +145,7 @@ __global__ void __launch_bounds__(kMmaThreads, 2) forward_mma_kernel(AttentionFo
     mean[2 * self + 1] = column[1] / static_cast<float>(head.tokens);
   }
   sync_block();  // the mean is written before anyone reads it
-  queries.finish(mean);
+  queries.finish(mean, keys);
 }
 
 }  // namespace

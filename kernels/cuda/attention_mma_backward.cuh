@@ -14,22 +14,19 @@
 namespace stp::STP_ROOM {
 namespace {
 
-// Adds to, or writes, two neighbours of a gradient.
-__device__ __forceinline__ void contribute_pair(std::uint16_t* p, bool add, float low, float high) {
-  auto* pair = reinterpret_cast<std::uint32_t*>(p);
-  if (add) {
-    const std::uint32_t before = *pair;
-    low += as_float(before << 16);
-    high += as_float(before & 0xffff0000u);
-  }
-  *pair = pack_bf16(low, high);
-}
-
-// Fetches tiles of two kinds of rows, one tile ahead, and calls body(first, buffer) for each.
-template <int D, class Fetch, class Body>
-__device__ __forceinline__ void walk_tiles(int tokens, const Fetch& fetch, const Body& body) {
+// Copies the block's own two tiles by fetch_own(buffer) and takes them by take_own(buffer), then fetches tiles
+// of the other side, one ahead, and calls body(first, buffer) for each.
+template <int D, class FetchOwn, class TakeOwn, class Fetch, class Body>
+__device__ __forceinline__ void walk_tiles(int tokens, const FetchOwn& fetch_own, const TakeOwn& take_own,
+                                           const Fetch& fetch, const Body& body) {
+  fetch_own(1);
+  commit_copies();
   fetch(0, 0);
   commit_copies();
+  wait_copies<1>();
+  sync_block();  // everyone's copies of the block's own rows are there before anyone reads them
+  take_own(1);
+  sync_block();  // everyone has read them before their buffer is filled again
   for (int first = 0, buffer = 0; first < tokens; first += kMmaTile, buffer ^= 1) {
     if (first + kMmaTile < tokens) {
       fetch(first + kMmaTile, buffer ^ 1);
@@ -59,8 +56,6 @@ __global__ void __launch_bounds__(kMmaThreads, 2) queries_mma_kernel(AttentionBa
 
   const RowTokens tokens(begin);
   RowFragments<D> q, dout;
-  q.load(qkv, head, 0, tokens);
-  dout.load(static_cast<const std::uint16_t*>(a.dout.data), head, kOutShaped, tokens);
   Pair lse{}, delta{}, highest{{-1e30f, -1e30f}};
   int best[2] = {};
   for (int half = 0; half < 2; ++half) {
@@ -71,12 +66,21 @@ __global__ void __launch_bounds__(kMmaThreads, 2) queries_mma_kernel(AttentionBa
   WideSums<D> dq;
   clear<D>(dq);
 
+  const auto fetch_own = [&](int buffer) {
+    copy_tile<D>(qkv, head, 0, begin, keys + buffer * S::kValues);
+    copy_tile<D>(static_cast<const std::uint16_t*>(a.dout.data), head, kOutShaped, begin,
+                 values + buffer * S::kValues);
+  };
+  const auto take_own = [&](int buffer) {
+    q.load(keys + buffer * S::kValues);
+    dout.load(values + buffer * S::kValues);
+  };
   const auto fetch = [&](int first, int buffer) {
     copy_tile<D>(qkv, head, 1, first, keys + buffer * S::kValues);
     copy_tile<D>(qkv, head, 2, first, values + buffer * S::kValues);
     load_tile_keep(a.keep, head, first, keep + buffer * kMmaTile);
   };
-  walk_tiles<D>(head.tokens, fetch, [&](int first, int buffer) {
+  walk_tiles<D>(head.tokens, fetch_own, take_own, fetch, [&](int first, int buffer) {
     const std::uint16_t *k = keys + buffer * S::kValues, *v = values + buffer * S::kValues;
     STP_NO_UNROLL
     for (int chunk = 0; chunk < kMmaTile / 16; ++chunk) {
@@ -101,7 +105,7 @@ __global__ void __launch_bounds__(kMmaThreads, 2) queries_mma_kernel(AttentionBa
     }
   });
 
-  auto* dqkv = static_cast<std::uint16_t*>(a.dqkv.data);
+  Pair share{};
   for (int half = 0; half < 2; ++half) {
     for (int step = 1; step < 4; step *= 2) {
       const float other = shuffle_xor(highest.of[half], step);
@@ -114,18 +118,16 @@ __global__ void __launch_bounds__(kMmaThreads, 2) queries_mma_kernel(AttentionBa
     }
     const int token = tokens.of[half];
     if (token >= head.tokens) continue;
-    const float share = facts[head.row(token)].share;
-    const auto* at_best = reinterpret_cast<const Bf16*>(qkv + head.qkv(best[half], 1));
-    STP_UNROLL
-    for (int n = 0; n < S::kBlocks; ++n) {
-      const int d = column_of(n, 0);
-      contribute_pair(dqkv + head.qkv(token, 0) + d, a.dqkv.add,
-                      a.scale * (dq[n][2 * half] - share * load(at_best + d)),
-                      a.scale * (dq[n][2 * half + 1] - share * load(at_best + d + 1)));
-    }
+    share.of[half] = facts[head.row(token)].share;
     // This lane alone writes the key; the others read only what lies beside it.
     if (lane_id() % 4 == 0) facts[head.row(token)].best = as_float(static_cast<std::uint32_t>(best[half]));
   }
+  write_rows<D>(keys, a.dqkv.data, a.dqkv.add, head, 0, begin, [&](int n, int i) {
+    if (a.smoothing == 0) return a.scale * dq[n][i];  // then the maximum cancels
+    const auto* k = qkv + head.qkv(best[i / 2], 1) + column_of(n, 0);
+    const std::uint32_t pair = *reinterpret_cast<const std::uint32_t*>(k);
+    return a.scale * (dq[n][i] - share.of[i / 2] * as_float(i % 2 ? pair & 0xffff0000u : pair << 16));
+  });
 }
 
 //   forward: out_i = sum_j (p_ij / z_i) v_j + smoothing / z_i mean_j v_j
@@ -147,8 +149,6 @@ __global__ void __launch_bounds__(kMmaThreads, 2) keys_mma_kernel(AttentionBackw
 
   const RowTokens tokens(begin);
   RowFragments<D> key, value;
-  key.load(qkv, head, 1, tokens);
-  value.load(qkv, head, 2, tokens);
   Pair keep{{1, 1}}, dkeep{};
   for (int half = 0; half < 2; ++half)
     if (a.keep && tokens.of[half] < head.tokens) keep.of[half] = a.keep[head.first + tokens.of[half]];
@@ -157,6 +157,14 @@ __global__ void __launch_bounds__(kMmaThreads, 2) keys_mma_kernel(AttentionBackw
   clear<D>(dv);
   float column[2] = {};  // of sum_i dout_i / z_i
 
+  const auto fetch_own = [&](int buffer) {
+    copy_tile<D>(qkv, head, 1, begin, queries + buffer * S::kValues);
+    copy_tile<D>(qkv, head, 2, begin, douts + buffer * S::kValues);
+  };
+  const auto take_own = [&](int buffer) {
+    key.load(queries + buffer * S::kValues);
+    value.load(douts + buffer * S::kValues);
+  };
   const auto fetch = [&](int first, int buffer) {
     copy_tile<D>(qkv, head, 0, first, queries + buffer * S::kValues);
     copy_tile<D>(static_cast<const std::uint16_t*>(a.dout.data), head, kOutShaped, first,
@@ -169,7 +177,7 @@ __global__ void __launch_bounds__(kMmaThreads, 2) keys_mma_kernel(AttentionBackw
     inverse_z[at] = there ? a.inverse_z[row] : 0.0f;
     facts[at] = there ? reinterpret_cast<const RowFacts*>(a.rows)[row] : RowFacts{0, 0, 0};
   };
-  walk_tiles<D>(head.tokens, fetch, [&](int first, int buffer) {
+  walk_tiles<D>(head.tokens, fetch_own, take_own, fetch, [&](int first, int buffer) {
     const std::uint16_t *q = queries + buffer * S::kValues, *dout = douts + buffer * S::kValues;
     STP_NO_UNROLL
     for (int chunk = 0; chunk < kMmaTile / 16; ++chunk) {
@@ -209,19 +217,10 @@ __global__ void __launch_bounds__(kMmaThreads, 2) keys_mma_kernel(AttentionBackw
     constant[2 * self + i] = a.smoothing / static_cast<float>(head.tokens) * column[i];
   sync_block();  // the constant is written before anyone reads it
   if (!a.dqkv) return;
-  auto* dqkv = static_cast<std::uint16_t*>(a.dqkv.data);
-  for (int half = 0; half < 2; ++half) {
-    const int token = tokens.of[half];
-    if (token >= head.tokens) continue;
-    STP_UNROLL
-    for (int n = 0; n < S::kBlocks; ++n) {
-      const int d = column_of(n, 0);
-      contribute_pair(dqkv + head.qkv(token, 1) + d, a.dqkv.add, a.scale * dk[n][2 * half],
-                      a.scale * dk[n][2 * half + 1]);
-      contribute_pair(dqkv + head.qkv(token, 2) + d, a.dqkv.add, dv[n][2 * half] + constant[d],
-                      dv[n][2 * half + 1] + constant[d + 1]);
-    }
-  }
+  write_rows<D>(queries, a.dqkv.data, a.dqkv.add, head, 1, begin,
+                [&](int n, int i) { return a.scale * dk[n][i]; });
+  write_rows<D>(douts, a.dqkv.data, a.dqkv.add, head, 2, begin,
+                [&](int n, int i) { return dv[n][i] + constant[column_of(n, i)]; });
 }
 
 }  // namespace
