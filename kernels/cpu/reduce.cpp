@@ -182,10 +182,11 @@ void sum_rows(const SumRows& a) {
   assert(a.x.type == Element::f32);
   constexpr std::int64_t kGrain = 4096;
   parallel_ranges(a.n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    float* const sum = a.sum.f32();
+    if (!a.sum.add) std::fill(sum + begin, sum + end, 0.0f);  // also where there is nothing to add
     for (std::int64_t b = 0; b < a.B; ++b) {
       const float* const x = a.x.f32() + b * a.n;
-      float* const sum = a.sum.f32();
-      for (std::int64_t i = begin; i < end; ++i) sum[i] = a.sum.add || b > 0 ? sum[i] + x[i] : x[i];
+      for (std::int64_t i = begin; i < end; ++i) sum[i] += x[i];
     }
   });
 }

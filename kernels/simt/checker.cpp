@@ -15,7 +15,7 @@
 #include "kernels/simt/traffic.h"
 
 // Where this program's image lies, as the linker knows it.
-extern "C" const char __executable_start;
+extern "C" const char __executable_start;  // NOLINT(bugprone-reserved-identifier): the linker's name
 extern "C" const char _end;
 
 namespace stp::simt {
@@ -249,6 +249,7 @@ const Checker kChecker = {
   STP_ACCESS(volatile_read##bytes, bytes, false, false) \
   STP_ACCESS(volatile_write##bytes, bytes, true, false)
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the compiler's names
 extern "C" {
 STP_ACCESSES(1)
 STP_ACCESSES(2)
@@ -267,3 +268,4 @@ void __tsan_write_range(void* p, std::size_t n) {
   stp::simt::access_at(p, n, true, __builtin_return_address(0), true);
 }
 }
+// NOLINTEND(bugprone-reserved-identifier)

@@ -66,7 +66,7 @@ std::string describe_instruction(const void* instruction) {
   if (!pipe || !std::fgets(found.data(), static_cast<int>(found.size()), pipe.get()) || found[0] == '?')
     return line.data();
   std::string place(found.data());
-  place.erase(place.find_last_not_of("\n") + 1);
+  place.erase(place.find_last_not_of('\n') + 1);
   return shortened(place.substr(0, place.find(" (")));
 }
 

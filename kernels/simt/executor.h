@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <vector>
 
@@ -36,7 +35,10 @@ struct Site {
   unsigned line = 0;
   const void* instruction = nullptr;
 
-  static Site of(const std::source_location& l) { return {l.file_name(), l.line(), nullptr}; }
+  // As a default argument: where the function that has it is called.
+  static constexpr Site current(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) {
+    return {file, line, nullptr};
+  }
   explicit operator bool() const { return file || instruction; }
   friend bool operator==(const Site&, const Site&) = default;
 };
@@ -95,7 +97,7 @@ struct Position {
 };
 const Position& position();
 
-void sync_block(Site site);
+void sync_block(Site site = Site::current());
 
 // Every lane of the warp arrives with a payload; the last to arrive runs `act` over all of them. `fence`: also
 // orders memory between the lanes, as only sync_warp does.

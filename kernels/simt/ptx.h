@@ -88,27 +88,27 @@ void load_matrices_lanes(void* const* payloads);
 void load_matrices_transposed_lanes(void* const* payloads);
 
 inline void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
-                     Here here = Here::current()) {
+                     Site here = Site::current()) {
   Mma payload = {d, a, b};
-  collective(mma_bf16_lanes, &payload, false, Site::of(here));
+  collective(mma_bf16_lanes, &payload, false, here);
 }
 inline void mma_tf32(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
-                     Here here = Here::current()) {
+                     Site here = Site::current()) {
   Mma payload = {d, a, b};
-  collective(mma_tf32_lanes, &payload, false, Site::of(here));
+  collective(mma_tf32_lanes, &payload, false, here);
 }
-inline void load_matrices(std::uint32_t (&r)[4], const void* row, Here here = Here::current()) {
-  touch(row, 16, false, Site::of(here));
+inline void load_matrices(std::uint32_t (&r)[4], const void* row, Site here = Site::current()) {
+  touch(row, 16, false, here);
   MatrixRow payload = {row, r};
-  collective(load_matrices_lanes, &payload, false, Site::of(here));
+  collective(load_matrices_lanes, &payload, false, here);
 }
-inline void load_matrices_transposed(std::uint32_t (&r)[4], const void* row, Here here = Here::current()) {
-  touch(row, 16, false, Site::of(here));
+inline void load_matrices_transposed(std::uint32_t (&r)[4], const void* row, Site here = Site::current()) {
+  touch(row, 16, false, here);
   MatrixRow payload = {row, r};
-  collective(load_matrices_transposed_lanes, &payload, false, Site::of(here));
+  collective(load_matrices_transposed_lanes, &payload, false, here);
 }
-inline void copy16(void* to, const void* from, int bytes = 16, Here here = Here::current()) {
-  copy_async(to, from, bytes, Site::of(here));
+inline void copy16(void* to, const void* from, int bytes = 16, Site here = Site::current()) {
+  copy_async(to, from, bytes, here);
 }
 template <int StillOpen>
 void wait_copies() {

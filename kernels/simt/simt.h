@@ -83,7 +83,6 @@ __device__ __forceinline__ std::uint16_t bf16_bits(float value) {
 
 #include <bit>
 #include <cstring>
-#include <source_location>
 
 #include "kernels/simt/executor.h"
 
@@ -125,8 +124,6 @@ inline uint2 make_uint2(std::uint32_t x, std::uint32_t y) { return {x, y}; }
 
 namespace stp::simt {
 
-using Here = std::source_location;
-
 // The argument struct is passed by value, as on the device: every thread has its own.
 template <class Args>
 void launch(const char* name, void (*kernel)(Args), dim3 grid, dim3 block, std::size_t shared_bytes,
@@ -143,9 +140,8 @@ void launch(const char* name, void (*kernel)(Args), dim3 grid, dim3 block, std::
   run(name, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, shared_bytes, body, &call, sizeof call);
 }
 
-inline void sync_block(Here here = Here::current()) { sync_block(Site::of(here)); }
-inline void sync_warp(Here here = Here::current()) {
-  collective([](void* const*) {}, nullptr, true, Site::of(here));
+inline void sync_warp(Site here = Site::current()) {
+  collective([](void* const*) {}, nullptr, true, here);
 }
 
 template <class T>
@@ -161,13 +157,13 @@ void shuffle_lanes(void* const* payloads) {
   }
 }
 template <class T>
-T shuffle(T value, int lane, Here here = Here::current()) {
+T shuffle(T value, int lane, Site here = Site::current()) {
   Shuffle<T> payload = {value, value, lane};
-  collective(shuffle_lanes<T>, &payload, false, Site::of(here));
+  collective(shuffle_lanes<T>, &payload, false, here);
   return payload.result;
 }
 template <class T>
-T shuffle_xor(T value, int mask, Here here = Here::current()) {
+T shuffle_xor(T value, int mask, Site here = Site::current()) {
   return shuffle(value, (position().fiber->linear & (kWarp - 1)) ^ mask, here);
 }
 
@@ -181,9 +177,9 @@ inline void ballot_lanes(void* const* payloads) {
     bits |= static_cast<std::uint32_t>(static_cast<const Ballot*>(payloads[lane])->predicate) << lane;
   for (int lane = 0; lane < kWarp; ++lane) static_cast<Ballot*>(payloads[lane])->result = bits;
 }
-inline std::uint32_t ballot(bool predicate, Here here = Here::current()) {
+inline std::uint32_t ballot(bool predicate, Site here = Site::current()) {
   Ballot payload = {predicate, 0};
-  collective(ballot_lanes, &payload, false, Site::of(here));
+  collective(ballot_lanes, &payload, false, here);
   return payload.result;
 }
 inline int bit_count(std::uint32_t bits) { return std::popcount(bits); }
@@ -192,21 +188,21 @@ inline int bit_count(std::uint32_t bits) { return std::popcount(bits); }
 // made where the instrumentation does not see it.
 void copy_bytes(void* to, const void* from, std::size_t bytes);
 template <class T>
-T load_whole(const void* p, Here here) {
-  touch(p, sizeof(T), false, Site::of(here));
+T load_whole(const void* p, Site here) {
+  touch(p, sizeof(T), false, here);
   T value;
   copy_bytes(&value, p, sizeof(T));
   return value;
 }
 template <class T>
-void store_whole(void* p, const T& value, Here here) {
-  touch(p, sizeof(T), true, Site::of(here));
+void store_whole(void* p, const T& value, Site here) {
+  touch(p, sizeof(T), true, here);
   copy_bytes(p, &value, sizeof(T));
 }
-inline float4 load16(const void* p, Here here = Here::current()) { return load_whole<float4>(p, here); }
-inline void store16(void* p, float4 v, Here here = Here::current()) { store_whole(p, v, here); }
-inline uint2 load8(const void* p, Here here = Here::current()) { return load_whole<uint2>(p, here); }
-inline void store8(void* p, uint2 v, Here here = Here::current()) { store_whole(p, v, here); }
+inline float4 load16(const void* p, Site here = Site::current()) { return load_whole<float4>(p, here); }
+inline void store16(void* p, float4 v, Site here = Site::current()) { store_whole(p, v, here); }
+inline uint2 load8(const void* p, Site here = Site::current()) { return load_whole<uint2>(p, here); }
+inline void store8(void* p, uint2 v, Site here = Site::current()) { store_whole(p, v, here); }
 
 inline float as_float(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 inline std::uint32_t as_bits(float value) { return std::bit_cast<std::uint32_t>(value); }

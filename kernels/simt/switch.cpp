@@ -37,7 +37,8 @@ namespace stp::simt {
 
 void* prepare_stack(void* top, void (*entry)()) {
   // A function begins with its stack 8 bytes off a multiple of 16, as a call leaves it.
-  auto* stack = reinterpret_cast<std::uintptr_t*>(reinterpret_cast<std::uintptr_t>(top) & ~std::uintptr_t{15});
+  auto* stack =
+      reinterpret_cast<std::uintptr_t*>(static_cast<char*>(top) - reinterpret_cast<std::uintptr_t>(top) % 16);
   *--stack = 0;  // entry's return address
   *--stack = reinterpret_cast<std::uintptr_t>(entry);
   for (int saved = 0; saved < 6; ++saved) *--stack = 0;
@@ -83,7 +84,8 @@ stp_simt_switch:
 namespace stp::simt {
 
 void* prepare_stack(void* top, void (*entry)()) {
-  auto* stack = reinterpret_cast<std::uintptr_t*>(reinterpret_cast<std::uintptr_t>(top) & ~std::uintptr_t{15});
+  auto* stack =
+      reinterpret_cast<std::uintptr_t*>(static_cast<char*>(top) - reinterpret_cast<std::uintptr_t>(top) % 16);
   stack -= 20;
   for (int saved = 0; saved < 20; ++saved) stack[saved] = 0;
   stack[11] = reinterpret_cast<std::uintptr_t>(entry);  // x30
@@ -95,6 +97,9 @@ void* prepare_stack(void* top, void (*entry)()) {
 
 #else  // portable
 #include <ucontext.h>
+
+#include <cstddef>
+#include <new>
 
 namespace stp::simt {
 namespace {
@@ -114,11 +119,12 @@ extern "C" void stp_simt_switch(void** from, void* to) {
 }
 
 void* prepare_stack(void* top, void (*entry)()) {
-  constexpr std::uintptr_t kStack = 48 * 1024;
-  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(top) - sizeof(Paused)) & ~std::uintptr_t{63};
-  auto* fresh = new (reinterpret_cast<void*>(end)) Paused;
+  constexpr std::size_t kStack = 48 * 1024;
+  char* end = static_cast<char*>(top) - sizeof(Paused);
+  end -= reinterpret_cast<std::uintptr_t>(end) % 64;
+  auto* fresh = new (end) Paused;
   getcontext(&fresh->context);
-  fresh->context.uc_stack.ss_sp = reinterpret_cast<void*>(end - kStack);
+  fresh->context.uc_stack.ss_sp = end - kStack;
   fresh->context.uc_stack.ss_size = kStack;
   fresh->context.uc_link = nullptr;
   makecontext(&fresh->context, entry, 0);

@@ -56,7 +56,7 @@ void TrafficMeter::count(const std::vector<const TrafficAccess*>& together) {
 }
 
 void TrafficMeter::flush_warp(int warp, int threads) {
-  const auto begin = static_cast<std::size_t>(warp * 32),
+  const auto begin = static_cast<std::size_t>(warp) * 32,
              end = static_cast<std::size_t>(std::min(threads, warp * 32 + 32));
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<const TrafficAccess*>> groups;
   for (std::size_t t = begin; t < end; ++t) {
