@@ -35,9 +35,9 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
 // ---- linear.cpp
 
 // activation(x W^T + bias) + residual: x (..., I), weight (O, I), bias (O) or not given, residual (..., O) or
-// not given.
+// not given. The result is of x's type, or of type f32 where `to_f32`.
 Tensor linear(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
-              const Tensor& residual = {}, Activation activation = Activation::none);
+              const Tensor& residual = {}, Activation activation = Activation::none, bool to_f32 = false);
 
 // The two layers of a transformer's MLP, gelu(x W1^T + b1) W2^T + b2 + residual. Only the values before the
 // GELU are kept for backward. fc1 (M, E), (M); fc2 (E, M), (E).
@@ -53,6 +53,8 @@ Tensor layer_norm(Tape* tape, const Tensor& x, const Tensor& weight, const Tenso
 
 // ---- elementwise.cpp
 
+// The same values stored in another type; x itself if it is of that type.
+Tensor stored_as(Tape* tape, const Tensor& x, Element type);
 // The exact (erf) GELU of every element.
 Tensor gelu(Tape* tape, const Tensor& x);
 // e^x of every element: probabilities from their logarithms.

@@ -39,6 +39,7 @@ double Optimizer::step(const std::vector<double>& rates) {
                       .gradients = parameters_.gradients(),
                       .first = first_.out().f32(),
                       .second = second_.out().f32(),
+                      .rounded = parameters_.rounded(),
                       .segments = segments.data(),
                       .gradient_scale = scale_.f32(),
                       .segment_count = static_cast<int>(segments.size()),

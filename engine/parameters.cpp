@@ -42,17 +42,17 @@ Tensor ParameterScope::take(const std::string& name, const Shape& shape, Init in
 }
 
 Parameters::Parameters(const Backend& backend, std::uint64_t seed,
-                       const std::function<void(ParameterScope)>& construct)
+                       const std::function<void(ParameterScope)>& construct, Element storage)
     : backend_(backend) {
   construct(ParameterScope(this, ""));
-  const auto bytes = static_cast<std::size_t>(elements_) * sizeof(float);
-  values_ = std::make_shared<Buffer>(backend, bytes);
-  gradients_ = std::make_shared<Buffer>(backend, bytes);
-  backend.kernels().memory.zero(values_->data(), bytes);
-  backend.kernels().memory.zero(gradients_->data(), bytes);
-  for (Parameter& p : all_) {
-    p.tensor = Tensor::window(p.shape, values_, gradients_, static_cast<std::size_t>(p.begin));
-  }
+  const auto zeros = [&](Element type) {
+    const std::size_t bytes = static_cast<std::size_t>(elements_) * bytes_of(type);
+    auto buffer = std::make_shared<Buffer>(backend, bytes);
+    backend.kernels().memory.zero(buffer->data(), bytes);
+    return buffer;
+  };
+  memory_ = {zeros(Element::f32), zeros(Element::f32), storage == Element::bf16 ? zeros(storage) : nullptr};
+  for (Parameter& p : all_) p.tensor = Tensor::window(p.shape, memory_, static_cast<std::size_t>(p.begin));
   initialise(seed);
   bound_ = true;
   construct(ParameterScope(this, ""));
@@ -80,7 +80,8 @@ void Parameters::freeze(bool frozen) const {
 }
 
 void Parameters::clear_gradients() const {
-  backend_.kernels().memory.zero(gradients_->data(), static_cast<std::size_t>(elements_) * sizeof(float));
+  backend_.kernels().memory.zero(memory_.gradients->data(),
+                                 static_cast<std::size_t>(elements_) * sizeof(float));
 }
 
 void Parameters::initialise(std::uint64_t seed) const {

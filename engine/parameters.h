@@ -51,7 +51,10 @@ class ParameterScope {
 // tensors. So a network names each parameter in one place.
 class Parameters {
  public:
-  Parameters(const Backend& backend, std::uint64_t seed, const std::function<void(ParameterScope)>& construct);
+  // With `storage` bf16 a rounded copy of all values stands beside them, for products with activations in
+  // bf16; assigning and the optimizer keep it true.
+  Parameters(const Backend& backend, std::uint64_t seed, const std::function<void(ParameterScope)>& construct,
+             Element storage = Element::f32);
   Parameters(const Parameters&) = delete;
   Parameters& operator=(const Parameters&) = delete;
 
@@ -60,8 +63,9 @@ class Parameters {
   std::int64_t elements() const { return elements_; }
   const Backend& backend() const { return backend_; }
 
-  float* values() const { return static_cast<float*>(values_->data()); }
-  float* gradients() const { return static_cast<float*>(gradients_->data()); }
+  float* values() const { return static_cast<float*>(memory_.values->data()); }
+  float* gradients() const { return static_cast<float*>(memory_.gradients->data()); }
+  Out rounded() const { return memory_.rounded ? Out{memory_.rounded->data(), Element::bf16} : Out{}; }
 
   // A frozen network passes gradients on to its inputs and computes none for its parameters.
   void freeze(bool frozen) const;
@@ -78,7 +82,7 @@ class Parameters {
   std::int64_t elements_ = 0;
   bool bound_ = false;
   std::size_t next_ = 0;  // of all_, while binding
-  std::shared_ptr<Buffer> values_, gradients_;
+  Tensor::Shared memory_;
 };
 
 }  // namespace stp

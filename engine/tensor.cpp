@@ -1,6 +1,5 @@
 #include "engine/tensor.h"
 
-#include <bit>
 #include <utility>
 
 namespace stp {
@@ -24,14 +23,6 @@ std::size_t bytes(std::int64_t elements, Element type) {
 
 void* element(const Buffer& buffer, std::size_t index, Element type) {
   return static_cast<char*>(buffer.data()) + index * bytes_of(type);
-}
-
-float from_bf16(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
-
-std::uint16_t to_bf16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if (value != value) return static_cast<std::uint16_t>((bits | 0x00400000u) >> 16);
-  return static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
 }
 
 std::vector<float> download(const Backend& backend, const void* from, std::int64_t elements, Element type) {
@@ -71,14 +62,14 @@ Tensor Tensor::from(const Backend& backend, const Shape& shape, std::span<const 
   return t;
 }
 
-Tensor Tensor::window(const Shape& shape, std::shared_ptr<Buffer> values, std::shared_ptr<Buffer> gradients,
-                      std::size_t first) {
+Tensor Tensor::window(const Shape& shape, Shared memory, std::size_t first) {
   Tensor t;
   t.shape_ = shape;
   t.first_ = first;
-  t.slot_ = std::make_shared<Slot>(values->backend());
-  t.values_ = std::move(values);
-  t.slot_->gradients = std::move(gradients);
+  t.slot_ = std::make_shared<Slot>(memory.values->backend());
+  t.values_ = std::move(memory.values);
+  t.rounded_ = std::move(memory.rounded);
+  t.slot_->gradients = std::move(memory.gradients);
   t.slot_->window = t.slot_->wants_gradient = t.slot_->contributed = true;
   return t;
 }
@@ -104,6 +95,7 @@ Tensor Tensor::detach() const {
 Tensor Tensor::slot() const {
   Tensor t = *this;
   t.values_.reset();
+  t.rounded_.reset();
   return t;
 }
 
@@ -115,6 +107,10 @@ const Tensor& Tensor::set_wants_gradient(bool wanted) const {
 bool Tensor::has_gradient() const { return slot_ && slot_->contributed; }
 
 In Tensor::in() const { return values_ ? In{element(*values_, first_, type_), type_} : In{}; }
+In Tensor::in(Element type) const {
+  if (type == type_) return in();
+  return rounded_ && type == Element::bf16 ? In{element(*rounded_, first_, type), type} : In{};
+}
 Out Tensor::out() const { return values_ ? Out{element(*values_, first_, type_), type_} : Out{}; }
 const float* Tensor::f32() const {
   check(type_ == Element::f32, "tensor {}: stored in bf16 where f32 is needed", shape_);
@@ -172,7 +168,12 @@ void Tensor::assign(std::span<const float> values) const {
   check(values.size() == static_cast<std::size_t>(elements()), "assign: {} values for a tensor {}",
         values.size(), shape_);
   const DeviceMemory& memory = backend().kernels().memory;
-  if (type() == Element::f32) return memory.upload(out().data, values.data(), values.size_bytes());
+  if (type() == Element::f32) {
+    memory.upload(out().data, values.data(), values.size_bytes());
+    if (!rounded_) return;
+    const Grad copy = {element(*rounded_, first_, Element::bf16), Element::bf16, false};
+    return backend().run(&KernelTable::accumulate, {.from = in(), .to = copy, .count = elements()});
+  }
   std::vector<std::uint16_t> halves(values.size());
   for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = to_bf16(values[i]);
   memory.upload(out().data, halves.data(), halves.size() * sizeof(std::uint16_t));

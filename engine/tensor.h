@@ -42,10 +42,12 @@ class Tensor {
   static Tensor zeros(const Backend& backend, const Shape& shape);
   static Tensor filled(const Backend& backend, const Shape& shape, float value);
   static Tensor from(const Backend& backend, const Shape& shape, std::span<const float> values);
-  // A window on memory owned by `values` and `gradients`, from element `first`: how parameters lie in one
-  // allocation. Its gradient always exists and is added to.
-  static Tensor window(const Shape& shape, std::shared_ptr<Buffer> values, std::shared_ptr<Buffer> gradients,
-                       std::size_t first);
+  // A window, from element `first`, on memory that many share: how parameters lie in one allocation. Its
+  // gradient always exists and is added to. `rounded`, if given, is a copy of the values in bf16.
+  struct Shared {
+    std::shared_ptr<Buffer> values, gradients, rounded;
+  };
+  static Tensor window(const Shape& shape, Shared memory, std::size_t first);
 
   explicit operator bool() const { return slot_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -66,9 +68,10 @@ class Tensor {
   const Tensor& set_wants_gradient(bool wanted) const;
   bool has_gradient() const;  // something was contributed
 
-  In in() const;             // null if this tensor is not given
-  Out out() const;           // likewise
-  const float* f32() const;  // likewise; the type must be f32
+  In in() const;              // null if this tensor is not given
+  In in(Element type) const;  // null too if its values are not kept in this type
+  Out out() const;            // likewise
+  const float* f32() const;   // likewise; the type must be f32
   // The place for the next contribution; null if not given or not wanted. Marks the gradient as contributed to.
   Grad grad() const;
   In gradient() const;  // what has been contributed; has_gradient() must hold
@@ -89,8 +92,9 @@ class Tensor {
   struct Slot;
   Shape shape_;
   Element type_ = Element::f32;
-  std::size_t first_ = 0;           // element of the buffers where this tensor begins
-  std::shared_ptr<Buffer> values_;  // null in a slot()
+  std::size_t first_ = 0;            // element of the buffers where this tensor begins
+  std::shared_ptr<Buffer> values_;   // null in a slot()
+  std::shared_ptr<Buffer> rounded_;  // of a window
   std::shared_ptr<Slot> slot_;
 };
 

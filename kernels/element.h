@@ -1,6 +1,7 @@
 // What a contract's pointers point at: values in f32 or bf16, and gradients that are written or added to.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -10,6 +11,16 @@ namespace stp {
 enum class Element : std::uint8_t { f32, bf16 };
 
 constexpr std::size_t bytes_of(Element type) { return type == Element::f32 ? 4 : 2; }
+
+constexpr float from_bf16(std::uint16_t half) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+}
+// Rounds to nearest even; NaN stays NaN.
+constexpr std::uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if (value != value) return static_cast<std::uint16_t>((bits | 0x00400000u) >> 16);
+  return static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
 
 // Values that a kernel reads.
 struct In {

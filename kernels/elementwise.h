@@ -8,16 +8,16 @@
 
 namespace stp {
 
-// to = from, or to += from: the backward of an identity.
+// to = from, or to += from: the backward of an identity, and the way from one type to the other.
 struct Accumulate {
   In from;  // (count)
-  Grad to;  // (count) of the same type
+  Grad to;  // (count)
   std::int64_t count;
 };
 
 inline Cost cost(const Accumulate& a) {
   const double n = static_cast<double>(a.count), e = static_cast<double>(bytes_of(a.to.type));
-  return {a.to.add ? n : 0, n * e * (a.to.add ? 3 : 2), 0};
+  return {a.to.add ? n : 0, n * (static_cast<double>(bytes_of(a.from.type)) + e * (a.to.add ? 2 : 1)), 0};
 }
 
 // The exact GELU, out = x Phi(x) with Phi the normal distribution function (erf form).

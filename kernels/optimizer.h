@@ -22,6 +22,7 @@ struct AdamW {
   float* parameters;             // (count)
   float* gradients;              // (count), set to zero
   float *first, *second;         // (count) moments m and v
+  Out rounded;                   // (count) a copy of the parameters in bf16; null: none
   const AdamWSegment* segments;  // (segment_count) in order, without overlap; host memory
   const float* gradient_scale;   // (1) from ClipNorm; null: 1
   int segment_count;

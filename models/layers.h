@@ -23,6 +23,10 @@ struct Linear {
                     Activation activation = Activation::none) const {
     return linear(tape, x, weight, bias, residual, activation);
   }
+  // The result in f32, whatever the type of x.
+  Tensor to_f32(Tape* tape, const Tensor& x) const {
+    return linear(tape, x, weight, bias, {}, Activation::none, true);
+  }
 };
 
 struct LayerNorm {

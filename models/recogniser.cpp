@@ -8,13 +8,17 @@ void RecogniserOptions::validate() const {
 }
 
 Recogniser::Recogniser(const Backend& backend, std::uint64_t seed, const RecogniserOptions& options)
-    : options_(options), parameters_(backend, seed, [this](const ParameterScope& scope) {
-        options_.validate();
-        trunk_ = Trunk(scope, options_.vit);
-        fc_norm_ = LayerNorm(scope / "fc_norm", options_.vit.E);
-        head_ = Linear(scope / "head_new", options_.vit.E, options_.outputs,
-                       Init::normal(0.02 * options_.head_scale));
-      }) {}
+    : options_(options),
+      parameters_(
+          backend, seed,
+          [this](const ParameterScope& scope) {
+            options_.validate();
+            trunk_ = Trunk(scope, options_.vit);
+            fc_norm_ = LayerNorm(scope / "fc_norm", options_.vit.E);
+            head_ = Linear(scope / "head_new", options_.vit.E, options_.outputs,
+                           Init::normal(0.02 * options_.head_scale));
+          },
+          options.vit.storage) {}
 
 Tensor Recogniser::classify(Tape* tape, Tensor x, const TokenView& view, std::int64_t B,
                             const DropPathDraw& draw, const Observer& observe) const {

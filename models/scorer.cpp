@@ -11,8 +11,9 @@ Scorer::Scorer(const ParameterScope& scope, std::int64_t E, const ScorerOptions&
   out4 = Linear(scope / "out_conv" / "4", E / 4, 2);
 }
 
-Tensor Scorer::operator()(Tape* tape, const Tensor& x, const Tensor& keep, std::int64_t slots,
+Tensor Scorer::operator()(Tape* tape, const Tensor& tokens, const Tensor& keep, std::int64_t slots,
                           const Indices& slot_of) const {
+  const Tensor x = stored_as(tape, tokens, Element::f32);  // scores decide: they are never rounded
   const Tensor local = in(tape, options.norm ? norm(tape, x) : x, {}, Activation::gelu);
   const Tensor levels = aggregate(tape, local, keep, slots, slot_of, options.levels);
   const Tensor wide = out0(tape, levels, {}, Activation::gelu);

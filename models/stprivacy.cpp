@@ -64,18 +64,22 @@ void StprivacyOptions::validate() const {
 }
 
 Stprivacy::Stprivacy(const Backend& backend, std::uint64_t seed, const StprivacyOptions& options)
-    : options_(options), parameters_(backend, seed, [this](const ParameterScope& scope) {
-        options_.validate();
-        trunk_ = Trunk(scope, options_.vit);
-        scorers_.clear();
-        for (std::size_t m = 0; sparsifies() && m < options_.score_before.size(); ++m) {
-          scorers_.emplace_back(scope / "score_predictor" / static_cast<std::int64_t>(m), options_.vit.E,
-                                options_.scorer);
-        }
-        if (!redraws()) return;
-        norm_recon_ = LayerNorm(scope / "norm_recon", options_.vit.E);
-        head_recon_ = Linear(scope / "head_recon", options_.vit.E, options_.vit.values());
-      }) {}
+    : options_(options),
+      parameters_(
+          backend, seed,
+          [this](const ParameterScope& scope) {
+            options_.validate();
+            trunk_ = Trunk(scope, options_.vit);
+            scorers_.clear();
+            for (std::size_t m = 0; sparsifies() && m < options_.score_before.size(); ++m) {
+              scorers_.emplace_back(scope / "score_predictor" / static_cast<std::int64_t>(m), options_.vit.E,
+                                    options_.scorer);
+            }
+            if (!redraws()) return;
+            norm_recon_ = LayerNorm(scope / "norm_recon", options_.vit.E);
+            head_recon_ = Linear(scope / "head_recon", options_.vit.E, options_.vit.values());
+          },
+          options.vit.storage) {}
 
 std::optional<std::size_t> Stprivacy::scorer_before(std::size_t block) const {
   for (std::size_t m = 0; m < scorers_.size(); ++m) {
@@ -87,7 +91,7 @@ std::optional<std::size_t> Stprivacy::scorer_before(std::size_t block) const {
 Tensor Stprivacy::head(Tape* tape, const Tensor& x, const Observer& observe) const {
   const Tensor normal = norm_recon_(tape, x);
   show(observe, "norm_recon", normal);
-  const Tensor raw = head_recon_(tape, normal);
+  const Tensor raw = head_recon_.to_f32(tape, normal);
   show(observe, "tokens_pixels", raw);
   return options_.pixel_head == PixelHead::bounded ? bound_pixels(tape, raw, options_.pixel_range, true) : raw;
 }

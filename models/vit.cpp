@@ -58,7 +58,7 @@ Tensor Trunk::channels_first(Tape* tape, const Tensor& pixel_tubelets) const {
 }
 
 Tensor Trunk::embed(Tape* tape, const Tensor& tubelets, const Observer& observe) const {
-  const Tensor embedded = patch_embed(tape, tubelets);
+  const Tensor embedded = patch_embed(tape, stored_as(tape, tubelets, options.storage));
   show(observe, "patch_embed", embedded);
   const Tensor placed = add_row(tape, embedded, pos_embed);
   show(observe, "embed", placed);
@@ -69,7 +69,8 @@ Tensor Trunk::embed_rows(Tape* tape, const ClipInput& input, const Indices& rows
   // Pixel tubelets are gathered before they are laid out anew: most of them may not be kept.
   const Tensor kept = input.pixel_tubelets ? channels_first(tape, gather(tape, input.pixel_tubelets, rows))
                                            : gather(tape, tubelets(tape, input), rows);
-  return patch_embed(tape, kept, gather_shared(tape, pos_embed, rows, input.batch()));
+  const Tensor places = gather_shared(tape, pos_embed, rows, input.batch());
+  return patch_embed(tape, stored_as(tape, kept, options.storage), stored_as(tape, places, options.storage));
 }
 
 DropPath::DropPath(const Backend& backend, const VitOptions& options, std::int64_t B, const Packing& packing,

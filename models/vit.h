@@ -14,7 +14,8 @@ struct VitOptions {
   int T = 16, Y = 112, X = 112;  // frames, rows, columns of a clip
   int t = 2, y = 16, x = 16;     // of a tubelet
   std::int64_t E = 384, heads = 6, depth = 12, mlp_ratio = 4;
-  double drop_path = 0;  // rate of the last block, rising linearly from 0 at the first
+  double drop_path = 0;            // rate of the last block, rising linearly from 0 at the first
+  Element storage = Element::f32;  // of the blocks' activations and their gradients
   AttentionOptions attention;
 
   // Throws Error (usage) unless sizes are positive, the clip is whole tubelets and E is whole heads.
@@ -56,7 +57,7 @@ struct Trunk {
   // out.
   Tensor tubelets(Tape* tape, const ClipInput& input,
                   TubeletLayout layout = TubeletLayout::channels_first) const;
-  // Tubelet embedding plus position: (B, N, E).
+  // Tubelet embedding plus position, as the blocks store it: (B, N, E).
   Tensor embed(Tape* tape, const Tensor& tubelets, const Observer& observe = {}) const;
   // The same from the input itself, for the tokens at `rows` of all B N: (count, E).
   Tensor embed_rows(Tape* tape, const ClipInput& input, const Indices& rows) const;

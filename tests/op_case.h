@@ -21,6 +21,7 @@ struct CaseInput {
   Shape shape;
   std::vector<float> values;
   bool differentiable = true;
+  bool activation = false;  // of a transformer block: may be stored in bf16
 };
 
 // |x - reference| <= absolute + relative |reference|, and for gradients the absolute part times the largest
@@ -44,7 +45,12 @@ struct OpCase {
   Tolerance tolerance = {};
   // What the gradient is the gradient of, where that is not the forward itself (straight-through estimators).
   std::function<std::vector<Doubles>(const std::vector<Doubles>&)> differentiated = {};
+  Element storage = Element::f32;  // of the activations
 };
+
+// The same case with its activations stored in bf16, on inputs that bf16 can hold; for cases that have some.
+bool has_activations(const OpCase& c);
+OpCase in_bf16(OpCase c);
 
 // Small sizes straddle tiles and vectors and are compared with the definition; real ones are the model's at 8
 // clips of 16 x 112 x 112, too slow for the definition, and are run by the bench; a clip is one of them, for
@@ -63,6 +69,9 @@ std::vector<OpCase> all_cases(Scale scale);
 
 #define OP_CASES(function) static const ::stp::test::CaseRegistration function##_registration(function)
 
+// To the nearest values that bf16 has.
+void round_to_bf16(std::vector<float>& values);
+
 // Inputs. Every value is a pure function of (name, index).
 std::vector<float> normal_values(const std::string& name, const Shape& shape, double deviation = 1,
                                  double mean = 0);
@@ -72,6 +81,9 @@ std::vector<float> binary_values(const std::string& name, const Shape& shape, do
 
 inline CaseInput input(const std::string& name, const Shape& shape, std::vector<float> values) {
   return {name, shape, std::move(values), true};
+}
+inline CaseInput activation(const std::string& name, const Shape& shape, std::vector<float> values) {
+  return {name, shape, std::move(values), true, true};
 }
 inline CaseInput constant(const std::string& name, const Shape& shape, std::vector<float> values) {
   return {name, shape, std::move(values), false};

@@ -2,6 +2,19 @@
 
 namespace stp {
 
+Tensor stored_as(Tape* tape, const Tensor& x, Element type) {
+  if (x.type() == type) return x;
+  Tensor out(x.backend(), x.shape(), type);
+  const Grad to = {out.out().data, type, false};
+  x.backend().run(&KernelTable::accumulate, {.from = x.in(), .to = to, .count = x.elements()});
+  if (!records(tape, {x})) return out;
+  tape->record({out}, [x = x.slot(), out = out.slot()] {
+    const Accumulate backward = {.from = out.gradient(), .to = x.grad(), .count = out.elements()};
+    if (backward.to) out.backend().run(&KernelTable::accumulate, backward);
+  });
+  return out;
+}
+
 Tensor gelu(Tape* tape, const Tensor& x) {
   Tensor out(x.backend(), x.shape(), x.type());
   x.backend().run(&KernelTable::gelu_forward, {.x = x.in(), .out = out.out(), .count = x.elements()});

@@ -19,16 +19,27 @@ void check_linear(const char* op, const Tensor& x, const Tensor& weight, const T
         bias.shape(), weight.shape());
   check(!residual || (residual.size(-1) == weight.size(0) && residual.shape().rows() == x.shape().rows()),
         "{}: residual is {}, wanted {} rows of {}", op, residual.shape(), x.shape().rows(), weight.size(0));
-  check(x.type() == Element::f32 || x.backend().device() != Device::cpu,
-        "{}: bf16 is not built for cpu; use fp32", op);
+}
+
+// Values as the product's other operand is stored, and the memory of a copy where one had to be made: weights
+// whose network computes in bf16 keep their own.
+struct Typed {
+  Tensor copy;
+  In in;
+};
+Typed typed(const Tensor& x, Element type) {
+  if (const In kept = x.in(type); kept || !x) return {{}, kept};
+  const Tensor copy = stored_as(nullptr, x, type);
+  return {copy, copy.in()};
 }
 
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual,
              const Tensor& out, Activation activation) {
+  const Typed w = typed(weight, x.type()), b = typed(bias, out.type());
   const LinearForward args = {
       .x = x.in(),
-      .weight = weight.f32(),
-      .bias = bias.f32(),
+      .weight = w.in,
+      .bias = b.in,
       .residual = residual.in(),
       .out = out.out(),
       .rows = x.shape().rows(),
@@ -42,9 +53,10 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Te
 // x_values may lack a gradient (mlp's hidden layer); dx goes where the caller says.
 void backward(const Tensor& x_values, const Tensor& weight, const Tensor& bias, const In& dout,
               const Grad& dx) {
+  const Typed w = dx ? typed(weight, dout.type) : Typed();
   const LinearBackward args = {
       .x = x_values.in(),
-      .weight = weight.f32(),
+      .weight = w.in,
       .dout = dout,
       .dx = dx,
       .dweight = weight.grad(),
@@ -56,24 +68,36 @@ void backward(const Tensor& x_values, const Tensor& weight, const Tensor& bias, 
   weight.backend().run(&KernelTable::linear_backward, args);
 }
 
+// Likewise the gradient of a result, in the type of its operands.
+Typed typed_gradient(const Tensor& out, Element type) {
+  if (out.type() == type) return {{}, out.gradient()};
+  const Tensor copy(out.backend(), out.shape(), type);
+  const Grad to = {copy.out().data, type, false};
+  out.backend().run(&KernelTable::accumulate, {.from = out.gradient(), .to = to, .count = out.elements()});
+  return {copy, copy.in()};
+}
+
 // What backward has to keep of an input: its values only if the weight learns.
 Tensor kept(const Tensor& x, const Tensor& weight) { return weight.wants_gradient() ? x : x.slot(); }
 
 }  // namespace
 
 Tensor linear(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual,
-              Activation activation) {
+              Activation activation, bool to_f32) {
   check_linear("linear", x, weight, bias, residual);
+  const Element type = to_f32 ? Element::f32 : x.type();
+  check(!residual || residual.type() == type, "linear: residual and result are not of one type");
   const bool recording = records(tape, {x, weight, bias, residual});
   if (recording && activation == Activation::gelu) {
     check(!residual, "linear: gelu and residual are not trained together");
-    return gelu(tape, linear(tape, x, weight, bias));
+    return gelu(tape, linear(tape, x, weight, bias, {}, Activation::none, to_f32));
   }
-  Tensor out(x.backend(), with_last(x.shape(), weight.size(0)), x.type());
+  Tensor out(x.backend(), with_last(x.shape(), weight.size(0)), type);
   forward(x, weight, bias, residual, out, activation);
   if (!recording) return out;
   tape->record({out}, [x = kept(x, weight), weight, bias, residual = residual.slot(), out = out.slot()] {
-    backward(x, weight, bias, out.gradient(), x.grad());
+    const Typed dout = typed_gradient(out, x.type());
+    backward(x, weight, bias, dout.in, x.grad());
     residual.take_gradient(out);
   });
   return out;
@@ -107,9 +131,10 @@ Tensor mlp(Tape* tape, const Tensor& x, const MlpWeights& w, const Tensor& resid
     Tensor again;
     if (w.fc2_weight.wants_gradient()) again = Tensor(device, before.shape(), before.type());
     const Grad dhidden = {gradient.out().data, gradient.type(), false};
+    const Typed fc2 = typed(w.fc2_weight, before.type());
     const LinearBackward through_fc2 = {
         .x = {},
-        .weight = w.fc2_weight.f32(),
+        .weight = fc2.in,
         .dout = out.gradient(),
         .dx = dhidden,
         .dweight = {},

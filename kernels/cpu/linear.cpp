@@ -37,12 +37,12 @@ namespace stp::cpu {
 HWY_EXPORT(sum_columns);
 
 void linear_forward(const LinearForward& a) {
-  assert(a.x.type == Element::f32 && a.out.type == Element::f32);
-  multiply(FusedProduct{.a = a.x.f32(),
+  assert(a.weight.type == a.x.type);
+  multiply(FusedProduct{.a = a.x,
                         .b = a.weight,
                         .bias = a.bias,
-                        .residual = a.residual.f32(),
-                        .c = a.out.f32(),
+                        .residual = a.residual,
+                        .c = a.out,
                         .rows = a.rows,
                         .columns = a.O,
                         .depth = a.I,
@@ -50,20 +50,21 @@ void linear_forward(const LinearForward& a) {
 }
 
 void linear_backward(const LinearBackward& a) {
-  assert(a.dout.type == Element::f32);
   if (a.dx) {  // forward: out = x W^T
-    multiply(Product{.a = a.dout.f32(),
+    assert(a.weight.type == a.dout.type && a.dx.type == a.dout.type);
+    multiply(Product{.a = a.dout,
                      .b = a.weight,
-                     .c = a.dx.f32(),
+                     .c = {a.dx.data, a.dx.type},
                      .rows = a.rows,
                      .columns = a.I,
                      .depth = a.O,
                      .add = a.dx.add});
   }
   if (a.dweight) {
-    multiply(Product{.a = a.dout.f32(),
-                     .b = a.x.f32(),
-                     .c = a.dweight.f32(),
+    assert(a.x.type == a.dout.type && a.dweight.type == Element::f32);
+    multiply(Product{.a = a.dout,
+                     .b = a.x,
+                     .c = {a.dweight.data, a.dweight.type},
                      .rows = a.O,
                      .columns = a.I,
                      .depth = a.rows,

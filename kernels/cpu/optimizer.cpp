@@ -34,7 +34,9 @@ void adamw_range(const AdamW& a, const AdamWSegment& segment, std::int64_t begin
     const Vector v = hn::MulAdd(rest2, hn::Mul(g, g), hn::Mul(beta2, load(a.second + at, n)));
     const Vector root = hn::MulAdd(hn::Sqrt(v), inverse_root, epsilon);
     const Vector step = hn::Div(hn::Mul(rate, m), root);
-    store(hn::Sub(hn::Mul(load(a.parameters + at, n), decay), step), a.parameters + at, n);
+    const Vector p = hn::Sub(hn::Mul(load(a.parameters + at, n), decay), step);
+    store(p, a.parameters + at, n);
+    if (a.rounded) store(p, a.rounded, at, n);
     store(m, a.first + at, n);
     store(v, a.second + at, n);
     store(hn::Zero(d), a.gradients + at, n);

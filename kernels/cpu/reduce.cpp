@@ -1,31 +1,117 @@
 // Means over kept tokens and sums over clips: a thread owns a clip (or a range of columns) and adds in token
 // order.
-#include "kernels/reduce.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/reduce.cpp"
+#include <hwy/foreach_target.h>
 
+#include "kernels/cpu/simd-inl.h"
+// simd-inl.h comes first: it is read again for every instruction set.
 #include <algorithm>
 #include <array>
-#include <cassert>
 
 #include "kernels/cpu/contribute.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/reduce.h"
+#include "kernels/reduce.h"
 #include "kernels/table.h"
 
+HWY_BEFORE_NAMESPACE();
+namespace stp::cpu::HWY_NAMESPACE {
+
+// Calls body(i, count) over begin .. end - 1 of a row of numbers.
+template <class Body>
+HWY_INLINE void for_range(std::int64_t begin, std::int64_t end, const Body& body) {
+  const std::size_t first = static_cast<std::size_t>(begin);
+  for_vectors(static_cast<std::size_t>(end - begin), [&](std::size_t i, std::size_t n) { body(first + i, n); });
+}
+
+void masked_mean_clip(const MaskedMeanForward& a, std::int64_t b) {
+  const Floats d;
+  const std::size_t E = static_cast<std::size_t>(a.E);
+  const Span tokens = tokens_of(a, b);
+  float* const out = a.out + static_cast<std::size_t>(b) * E;
+  std::fill(out, out + E, 0.0f);
+  float total = 0;
+  for (std::int64_t token = tokens.begin; token < tokens.end; ++token) {
+    const float keep = kept(a.keep, token);
+    const Vector w = hn::Set(d, keep);
+    const std::size_t row = static_cast<std::size_t>(token) * E;
+    total += keep;
+    for_vectors(E, [&](std::size_t e, std::size_t n) {
+      store(hn::MulAdd(w, load(a.x, row + e, n), load(out + e, n)), out + e, n);
+    });
+  }
+  a.total[b] = total;
+  const float inverse = inverse_or_zero(total);
+  for (std::size_t e = 0; e < E; ++e) out[e] *= inverse;
+}
+
+// forward: out = sum keep x / sum keep
+void masked_mean_clip_backward(const MaskedMeanBackward& a, std::int64_t b) {
+  const Floats d;
+  const std::size_t E = static_cast<std::size_t>(a.E);
+  const Span tokens = tokens_of(a, b);
+  const float inverse = inverse_or_zero(a.total[b]);
+  const float *const dout = a.dout + static_cast<std::size_t>(b) * E, *const out =
+                                                                          a.out +
+                                                                          static_cast<std::size_t>(b) * E;
+  for (std::int64_t token = tokens.begin; token < tokens.end; ++token) {
+    const Vector share = hn::Set(d, kept(a.keep, token) * inverse);
+    const std::size_t row = static_cast<std::size_t>(token) * E;
+    if (a.dx) {
+      for_vectors(
+          E, [&](std::size_t e, std::size_t n) { store(hn::Mul(share, load(dout + e, n)), a.dx, row + e, n); });
+    }
+    if (a.dkeep) {
+      const float slope = sum_vectors(E, [&](std::size_t e, std::size_t n) {
+        return hn::Mul(hn::Sub(load(a.x, row + e, n), load(out + e, n)), load(dout + e, n));
+      });
+      contribute(a.dkeep, token, slope * inverse);
+    }
+  }
+}
+
+void add_row_range(const AddRowForward& a, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t b = 0; b < a.B; ++b) {
+    const std::size_t clip = static_cast<std::size_t>(b * a.n);
+    for_range(begin, end, [&](std::size_t i, std::size_t n) {
+      store(hn::Add(load(a.x, clip + i, n), load(a.row + i, n)), a.out, clip + i, n);
+    });
+  }
+}
+
+void sum_rows_range(const SumRows& a, std::int64_t begin, std::int64_t end) {
+  float* const sum = a.sum.f32();
+  if (!a.sum.add) std::fill(sum + begin, sum + end, 0.0f);  // also where there is nothing to add
+  for (std::int64_t b = 0; b < a.B; ++b) {
+    const std::size_t clip = static_cast<std::size_t>(b * a.n);
+    for_range(begin, end, [&](std::size_t i, std::size_t n) {
+      store(hn::Add(load(sum + i, n), load(a.x, clip + i, n)), sum + i, n);
+    });
+  }
+}
+
+void scale_clips_range(const ScaleClips& a, std::int64_t b, std::int64_t begin, std::int64_t end) {
+  const Vector factor = hn::Set(Floats(), a.factor[b]);
+  for_range(b * a.n + begin, b * a.n + end,
+            [&](std::size_t i, std::size_t n) { store(hn::Mul(factor, load(a.x, i, n)), a.out, i, n); });
+}
+
+}  // namespace stp::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace stp::cpu {
+
+HWY_EXPORT(masked_mean_clip);
+HWY_EXPORT(masked_mean_clip_backward);
+HWY_EXPORT(add_row_range);
+HWY_EXPORT(sum_rows_range);
+HWY_EXPORT(scale_clips_range);
 
 namespace {
 
-// The tokens of clip b: first and one past the last.
-struct Span {
-  std::int64_t begin, end;
-};
-template <class Args>
-Span tokens_of(const Args& a, std::int64_t b) {
-  if (a.offsets) return {a.offsets[b], a.offsets[b + 1]};
-  return {b * a.N, (b + 1) * a.N};
-}
-
-float kept(const float* keep, std::int64_t token) { return keep ? keep[token] : 1.0f; }
-float inverse_or_zero(float total) { return total > 0 ? 1.0f / total : 0.0f; }
+constexpr std::int64_t kGrain = 16384;  // elements a thread takes at a time: 64 KiB, one or two L1 caches
 
 // One level of the aggregation: which third of the channels, and which group of means a token belongs to. The
 // clip is the group after its S slots.
@@ -50,45 +136,11 @@ std::int64_t group_of(const Args& a, const Level& level, std::int64_t b, std::in
 }  // namespace
 
 void masked_mean_forward(const MaskedMeanForward& a) {
-  assert(a.x.type == Element::f32);
-  const std::int64_t E = a.E;
-  parallel_for(a.B, [&](std::int64_t b) {
-    const Span tokens = tokens_of(a, b);
-    float* const out = a.out + b * E;
-    std::fill(out, out + E, 0.0f);
-    float total = 0;
-    for (std::int64_t n = tokens.begin; n < tokens.end; ++n) {
-      const float w = kept(a.keep, n);
-      const float* const x = a.x.f32() + n * E;
-      total += w;
-      for (std::int64_t e = 0; e < E; ++e) out[e] += w * x[e];
-    }
-    a.total[b] = total;
-    const float inverse = inverse_or_zero(total);
-    for (std::int64_t e = 0; e < E; ++e) out[e] *= inverse;
-  });
+  parallel_for(a.B, [&](std::int64_t b) { HWY_DYNAMIC_DISPATCH(masked_mean_clip)(a, b); });
 }
 
 void masked_mean_backward(const MaskedMeanBackward& a) {
-  const std::int64_t E = a.E;
-  parallel_for(a.B, [&](std::int64_t b) {
-    const Span tokens = tokens_of(a, b);
-    const float inverse = inverse_or_zero(a.total[b]);
-    const float *const dout = a.dout + b * E, *const out = a.out + b * E;
-    for (std::int64_t n = tokens.begin; n < tokens.end; ++n) {
-      // forward: out = sum keep x / sum keep
-      const float share = kept(a.keep, n) * inverse;
-      if (a.dx) {
-        for (std::int64_t e = 0; e < E; ++e) contribute(a.dx, n * E + e, share * dout[e]);
-      }
-      if (a.dkeep) {
-        const float* const x = a.x.f32() + n * E;
-        float sum = 0;
-        for (std::int64_t e = 0; e < E; ++e) sum += (x[e] - out[e]) * dout[e];
-        contribute(a.dkeep, n, sum * inverse);
-      }
-    }
-  });
+  parallel_for(a.B, [&](std::int64_t b) { HWY_DYNAMIC_DISPATCH(masked_mean_clip_backward)(a, b); });
 }
 
 void aggregate_forward(const AggregateForward& a) {
@@ -169,33 +221,25 @@ void aggregate_backward(const AggregateBackward& a) {
 }
 
 void add_row_forward(const AddRowForward& a) {
-  assert(a.x.type == Element::f32);
-  constexpr std::int64_t kGrain = 16384;
   parallel_ranges(a.n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t b = 0; b < a.B; ++b) {
-      for (std::int64_t i = begin; i < end; ++i) a.out.f32()[b * a.n + i] = a.x.f32()[b * a.n + i] + a.row[i];
-    }
+    HWY_DYNAMIC_DISPATCH(add_row_range)(a, begin, end);
   });
 }
 
 void sum_rows(const SumRows& a) {
-  assert(a.x.type == Element::f32);
-  constexpr std::int64_t kGrain = 4096;
-  parallel_ranges(a.n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    float* const sum = a.sum.f32();
-    if (!a.sum.add) std::fill(sum + begin, sum + end, 0.0f);  // also where there is nothing to add
-    for (std::int64_t b = 0; b < a.B; ++b) {
-      const float* const x = a.x.f32() + b * a.n;
-      for (std::int64_t i = begin; i < end; ++i) sum[i] += x[i];
-    }
+  constexpr std::int64_t kColumns = 4096;  // their sums stay in L1 while the clips pass
+  parallel_ranges(a.n, kColumns, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(sum_rows_range)(a, begin, end);
   });
 }
 
 void scale_clips(const ScaleClips& a) {
-  assert(a.x.type == Element::f32);
-  parallel_for(a.B, [&](std::int64_t b) {
-    for (std::int64_t i = b * a.n; i < (b + 1) * a.n; ++i) contribute(a.out, i, a.factor[b] * a.x.f32()[i]);
+  const std::int64_t ranges = (a.n + kGrain - 1) / kGrain;
+  parallel_for(a.B * ranges, [&](std::int64_t part) {
+    const std::int64_t begin = part % ranges * kGrain;
+    HWY_DYNAMIC_DISPATCH(scale_clips_range)(a, part / ranges, begin, std::min(a.n, begin + kGrain));
   });
 }
 
 }  // namespace stp::cpu
+#endif  // HWY_ONCE

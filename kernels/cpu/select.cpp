@@ -3,7 +3,6 @@
 #include "kernels/select.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 #include <cstring>
 
@@ -22,17 +21,22 @@ constexpr std::int64_t kRows = 64;     // rows a thread copies at a time
 void add_row(const float* from, float* to, int width) {
   for (int x = 0; x < width; ++x) to[x] += from[x];
 }
+void add_row(const std::uint16_t* from, std::uint16_t* to, int width) {
+  for (int x = 0; x < width; ++x) to[x] = to_bf16(from_bf16(to[x]) + from_bf16(from[x]));
+}
 
 // to = row, or to += row; null: zeros.
 void put_row(const void* row, const Grad& to, std::int64_t at, int width) {
   const std::size_t bytes = static_cast<std::size_t>(width) * bytes_of(to.type);
-  if (to.add) {
-    assert(to.type == Element::f32);
-    if (row) add_row(static_cast<const float*>(row), to.f32() + at * width, width);
-    return;
-  }
   char* const place = static_cast<char*>(to.data) + static_cast<std::size_t>(at) * bytes;
-  if (row) {
+  if (to.add) {
+    if (!row) return;
+    if (to.type == Element::f32) {
+      add_row(static_cast<const float*>(row), reinterpret_cast<float*>(place), width);
+    } else {
+      add_row(static_cast<const std::uint16_t*>(row), reinterpret_cast<std::uint16_t*>(place), width);
+    }
+  } else if (row) {
     std::memcpy(place, row, bytes);
   } else {
     std::memset(place, 0, bytes);

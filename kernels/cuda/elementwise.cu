@@ -21,10 +21,10 @@ __device__ __forceinline__ void for_each4(std::int64_t count, const Four& four, 
 
 dim3 grid_for(std::int64_t count) { return dim3(blocks_for((count + 3) / 4, kThreads)); }
 
-template <class T>
+template <class From, class To>
 __global__ void __launch_bounds__(kThreads) accumulate_kernel(Accumulate a) {
-  const T* from = typed<T>(a.from);
-  T* to = typed<T>(a.to);
+  const From* from = typed<From>(a.from);
+  To* to = typed<To>(a.to);
   for_each4(
       a.count, [&](std::int64_t i) { contribute4(to + i, a.to.add, load4(from + i)); },
       [&](std::int64_t i) { contribute(to + i, a.to.add, load(from + i)); });
@@ -99,8 +99,11 @@ __global__ void __launch_bounds__(kThreads) exp_backward_kernel(ExpBackward a) {
 }  // namespace
 
 void accumulate(const Accumulate& a) {
-  by_type(a.to.type, [&](auto type) {
-    launch("accumulate", accumulate_kernel<decltype(type)>, grid_for(a.count), dim3(kThreads), 0, a);
+  by_type(a.from.type, [&](auto from) {
+    by_type(a.to.type, [&](auto to) {
+      launch("accumulate", accumulate_kernel<decltype(from), decltype(to)>, grid_for(a.count), dim3(kThreads),
+             0, a);
+    });
   });
 }
 

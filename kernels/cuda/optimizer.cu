@@ -50,6 +50,7 @@ __device__ __forceinline__ void step_run(const AdamWStep& s, float rate, float d
       p.at[k] = p.at[k] * decay - rate * m.at[k] / (sqrtf(v.at[k]) * s.inverse_root + a.epsilon);
     }
     store_run<V>(a.parameters + at, p);
+    if (a.rounded) store_run<V>(typed<Bf16>(a.rounded) + at, p);
     store_run<V>(a.first + at, m);
     store_run<V>(a.second + at, v);
   }
@@ -122,7 +123,7 @@ void adamw(const AdamW& a) {
     AdamWStep step = {};
     step.a = a;
     step.inverse_root = static_cast<float>(1 / std::sqrt(correction2));
-    step.fours = in_fours(0, a.parameters, a.gradients, a.first, a.second);
+    step.fours = in_fours(0, a.parameters, a.gradients, a.first, a.second, a.rounded);
     unsigned blocks = 0;
     for (int s = first; s < a.segment_count && step.count < kMostSegments; ++s) {
       const AdamWSegment& segment = a.segments[s];

@@ -207,9 +207,7 @@ inline void store8(void* p, uint2 v, Site here = Site::current()) { store_whole(
 inline float as_float(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 inline std::uint32_t as_bits(float value) { return std::bit_cast<std::uint32_t>(value); }
 inline std::uint16_t bf16_bits(float value) {
-  const std::uint32_t bits = as_bits(value);
-  if (value != value) return static_cast<std::uint16_t>(bits >> 16 | 0x40);
-  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  return to_bf16(value);
 }
 
 }  // namespace stp::simt

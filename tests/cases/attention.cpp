@@ -47,7 +47,7 @@ OpCase dense(const Sizes& s, double smoothing, std::vector<float> keep, const st
   OpCase c;
   c.name = fmt::format("attention B {} N {} H {} D {} smoothing {}{}", s.B, s.N, s.H, s.D, smoothing, note);
   const Shape qkv_shape = {s.B, s.N, 3 * s.H * s.D};
-  c.inputs = {input("qkv", qkv_shape, normal_values(c.name, qkv_shape, spread))};
+  c.inputs = {activation("qkv", qkv_shape, normal_values(c.name, qkv_shape, spread))};
   const bool masked = !keep.empty();
   if (masked) c.inputs.push_back(input("keep", {s.B, s.N}, std::move(keep)));
   c.reference = [=](const std::vector<Doubles>& in) {
@@ -71,7 +71,7 @@ OpCase packed(std::int64_t H, std::int64_t D, double smoothing) {
   const std::int64_t tokens = offsets.back();
   c.name = fmt::format("attention packed H {} D {} smoothing {}", H, D, smoothing);
   const Shape qkv_shape = {tokens, 3 * H * D};
-  c.inputs = {input("qkv", qkv_shape, normal_values(c.name, qkv_shape)),
+  c.inputs = {activation("qkv", qkv_shape, normal_values(c.name, qkv_shape)),
               input("keep", {tokens}, binary_values(c.name, {tokens}, 0.6))};
   c.reference = [=](const std::vector<Doubles>& in) {
     Doubles out(in[0].size() / 3);

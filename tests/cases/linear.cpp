@@ -26,16 +26,16 @@ struct Sizes {
   std::int64_t rows, I, O;
 };
 
-OpCase linear_case(const Sizes& s, bool bias, bool residual, Activation activation) {
+OpCase linear_case(const Sizes& s, bool bias, bool residual, Activation function) {
   OpCase c;
   c.name = fmt::format("linear rows {} I {} O {}{}{}{}", s.rows, s.I, s.O, bias ? " bias" : "",
-                       residual ? " residual" : "", activation == Activation::gelu ? " gelu" : "");
+                       residual ? " residual" : "", function == Activation::gelu ? " gelu" : "");
   const double deviation = 1 / std::sqrt(static_cast<double>(s.I));
   const Shape x = {s.rows, s.I}, w = {s.O, s.I}, b = {s.O}, r = {s.rows, s.O};
-  c.inputs = {input("x", x, normal_values(c.name + "x", x)),
+  c.inputs = {activation("x", x, normal_values(c.name + "x", x)),
               input("weight", w, normal_values(c.name + "w", w, deviation))};
   if (bias) c.inputs.push_back(input("bias", b, normal_values(c.name + "b", b)));
-  if (residual) c.inputs.push_back(input("residual", r, normal_values(c.name + "r", r)));
+  if (residual) c.inputs.push_back(activation("residual", r, normal_values(c.name + "r", r)));
   const auto given = [=](const auto& in) {
     using Value = std::decay_t<decltype(in[0])>;
     return std::pair<Value, Value>{bias ? in[2] : Value(), residual ? in[bias ? 3 : 2] : Value()};
@@ -43,7 +43,7 @@ OpCase linear_case(const Sizes& s, bool bias, bool residual, Activation activati
   c.reference = [=](const std::vector<Doubles>& in) {
     const auto [b_values, r_values] = given(in);
     Doubles out = affine(in[0], in[1], b_values, {}, static_cast<std::size_t>(s.I));
-    if (activation == Activation::gelu) {
+    if (function == Activation::gelu) {
       for (double& v : out) v = erf_gelu(v);
     }
     for (std::size_t i = 0; i < r_values.size(); ++i) out[i] += r_values[i];
@@ -51,7 +51,7 @@ OpCase linear_case(const Sizes& s, bool bias, bool residual, Activation activati
   };
   c.call = [=](Tape* tape, const std::vector<Tensor>& in) {
     const auto [b_tensor, r_tensor] = given(in);
-    return std::vector<Tensor>{linear(tape, in[0], in[1], b_tensor, r_tensor, activation)};
+    return std::vector<Tensor>{linear(tape, in[0], in[1], b_tensor, r_tensor, function)};
   };
   return c;
 }
@@ -60,12 +60,12 @@ OpCase mlp_case(std::int64_t rows, std::int64_t E, std::int64_t M, bool residual
   OpCase c;
   c.name = fmt::format("mlp rows {} E {} M {}{}", rows, E, M, residual ? " residual" : "");
   const Shape x = {rows, E}, w1 = {M, E}, b1 = {M}, w2 = {E, M}, b2 = {E};
-  c.inputs = {input("x", x, normal_values(c.name + "x", x)),
+  c.inputs = {activation("x", x, normal_values(c.name + "x", x)),
               input("fc1 weight", w1, normal_values(c.name + "w1", w1, 1 / std::sqrt(static_cast<double>(E)))),
               input("fc1 bias", b1, normal_values(c.name + "b1", b1)),
               input("fc2 weight", w2, normal_values(c.name + "w2", w2, 1 / std::sqrt(static_cast<double>(M)))),
               input("fc2 bias", b2, normal_values(c.name + "b2", b2))};
-  if (residual) c.inputs.push_back(input("residual", x, normal_values(c.name + "r", x)));
+  if (residual) c.inputs.push_back(activation("residual", x, normal_values(c.name + "r", x)));
   c.reference = [=](const std::vector<Doubles>& in) {
     Doubles hidden = affine(in[0], in[1], in[2], {}, static_cast<std::size_t>(E));
     for (double& v : hidden) v = erf_gelu(v);

@@ -9,7 +9,7 @@ OpCase norm_case(std::int64_t rows, std::int64_t E, double mean, double spread) 
   c.name = fmt::format("layer_norm rows {} E {} mean {} spread {}", rows, E, mean, spread);
   const double epsilon = 1e-6;
   const Shape x = {rows, E}, w = {E};
-  c.inputs = {input("x", x, normal_values(c.name, x, spread, mean)),
+  c.inputs = {activation("x", x, normal_values(c.name, x, spread, mean)),
               input("weight", w, normal_values(c.name + "w", w, 0.3, 1)),
               input("bias", w, normal_values(c.name + "b", w))};
   c.reference = [=](const std::vector<Doubles>& in) {

@@ -30,7 +30,7 @@ OpCase mean_case(std::int64_t B, std::int64_t N, std::int64_t E, std::vector<flo
                  const std::string& note) {
   OpCase c;
   c.name = fmt::format("masked_mean B {} N {} E {}{}", B, N, E, note);
-  c.inputs = {input("x", {B, N, E}, normal_values(c.name, {B, N, E}))};
+  c.inputs = {activation("x", {B, N, E}, normal_values(c.name, {B, N, E}))};
   const bool masked = !keep.empty();
   if (masked) c.inputs.push_back(input("keep", {B, N}, std::move(keep)));
   c.reference = [=](const std::vector<Doubles>& in) {

@@ -136,7 +136,7 @@ OpCase gather_case(std::int64_t total, std::int64_t count, std::int64_t width) {
   OpCase c;
   c.name = fmt::format("gather {} of {} width {}", count, total, width);
   const std::vector<int> rows = some_rows(total, count);
-  c.inputs = {input("x", {total, width}, normal_values(c.name, {total, width}))};
+  c.inputs = {activation("x", {total, width}, normal_values(c.name, {total, width}))};
   c.reference = [=](const std::vector<Doubles>& in) {
     Doubles out;
     for (int row : rows) {

@@ -27,7 +27,7 @@ void multiply_until_interrupted() {
                dweight = Tensor::zeros(backend, {kWidth, kWidth});
   for (int left = kCallsAfter; left > 0; left -= interrupted_by() != 0 ? 1 : 0) {
     backend.run(&KernelTable::linear_backward, {.x = x.in(),
-                                                .weight = nullptr,
+                                                .weight = {},
                                                 .dout = dout.in(),
                                                 .dx = {},
                                                 .dweight = {dweight.out().data, Element::f32, false},

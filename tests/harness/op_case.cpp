@@ -1,8 +1,28 @@
 #include "tests/op_case.h"
 
+#include <algorithm>
+
 #include "engine/rng.h"
 
 namespace stp::test {
+
+void round_to_bf16(std::vector<float>& values) {
+  for (float& v : values) v = from_bf16(to_bf16(v));
+}
+
+bool has_activations(const OpCase& c) {
+  return std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& i) { return i.activation; });
+}
+
+OpCase in_bf16(OpCase c) {
+  c.name += " bf16";
+  c.storage = Element::bf16;
+  for (CaseInput& i : c.inputs) round_to_bf16(i.values);
+  // A result is rounded by 2^-9 of itself, and so are up to three steps on the way to it.
+  constexpr double kRoundings = 1.0 / 128;
+  c.tolerance = {kRoundings, kRoundings, 2 * kRoundings, 2 * kRoundings, "every step is rounded to bf16"};
+  return c;
+}
 
 namespace {
 

@@ -77,6 +77,19 @@ TEST_CASE("nothing is written outside its buffer") {
   });
 }
 
+TEST_CASE("activations in bf16: forward, gradients, wanted or not, once or twice") {
+  for_each_case([](const OpCase& c, Device d) {
+    if (!has_activations(c)) return Differences();
+    const OpCase rounded = in_bf16(c);
+    const Backend backend = watched(d);
+    Differences all;
+    for (const auto& verify : {verify_forward, verify_gradients, verify_null_gradients, verify_adding})
+      for (std::string& line : verify(rounded, backend)) all.push_back(std::move(line));
+    for (std::string& line : verify_guards(backend)) all.push_back(std::move(line));
+    return all;
+  });
+}
+
 TEST_CASE("every kernel of the list is reached by a case") {
   if (std::getenv("STP_OP")) return;
   const Backend backend(Device::cpu);

@@ -1,11 +1,12 @@
-// oneDNN 2 (3 renamed parts of the primitive interface: this file is the place to adapt). Plain products go
-// through its sgemm; a bias, an erf GELU or a residual is fused by the matmul primitive. Primitives are not
-// kept here: oneDNN's own cache hands an equal one out again within a few microseconds.
+// oneDNN 2 (3 renamed parts of the primitive interface: this file is the place to adapt). Plain f32 products go
+// through its sgemm; bf16, and a bias, an erf GELU or a residual to be fused, take the matmul primitive.
+// Primitives are not kept here: oneDNN's own cache hands an equal one out again within a few microseconds.
 #include "kernels/cpu/library/matmul.h"
 
 #include <cstdlib>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
+#include <vector>
 
 namespace stp::cpu {
 
@@ -18,30 +19,102 @@ const dnnl::engine& engine() {
   return cpu;
 }
 
-memory wrap(const memory::desc& description, const float* data) {
-  return {description, engine(), const_cast<float*>(data)};
+memory wrap(const memory::desc& description, const void* data) {
+  return {description, engine(), const_cast<void*>(data)};
 }
 
-memory::desc matrix(std::int64_t rows, std::int64_t columns, bool transposed = false) {
+memory::desc matrix(std::int64_t rows, std::int64_t columns, Element type, bool transposed = false) {
   using Tag = memory::format_tag;
-  return {{rows, columns}, memory::data_type::f32, transposed ? Tag::ba : Tag::ab};
+  const auto element = type == Element::f32 ? memory::data_type::f32 : memory::data_type::bf16;
+  return {{rows, columns}, element, transposed ? Tag::ba : Tag::ab};
+}
+
+bool multiplies_bf16() {
+  constexpr auto kWanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kWanted) == kWanted;
+}
+
+std::vector<float> widened(const In& from, std::int64_t count) {
+  std::vector<float> to(from ? static_cast<std::size_t>(count) : 0);
+  const auto* halves = static_cast<const std::uint16_t*>(from.data);
+  for (std::size_t i = 0; i < to.size(); ++i)
+    to[i] = from.type == Element::f32 ? from.f32()[i] : from_bf16(halves[i]);
+  return to;
+}
+
+void put(const std::vector<float>& from, const Out& to) {
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (to.type == Element::f32) {
+      to.f32()[i] = from[i];
+    } else {
+      static_cast<std::uint16_t*>(to.data)[i] = to_bf16(from[i]);
+    }
+  }
+}
+
+void multiply_widened(Product p) {
+  const std::vector<float> a = widened(p.a, p.rows * p.depth), b = widened(p.b, p.depth * p.columns);
+  std::vector<float> c = widened({p.c.data, p.c.type}, p.rows * p.columns);
+  const Out to = p.c;
+  p.a = {a.data()};
+  p.b = {b.data()};
+  p.c = {c.data()};
+  multiply(p);
+  put(c, to);
+}
+
+void multiply_widened(FusedProduct p) {
+  const std::vector<float> a = widened(p.a, p.rows * p.depth), b = widened(p.b, p.columns * p.depth),
+                           bias = widened(p.bias, p.columns),
+                           residual = widened(p.residual, p.rows * p.columns);
+  std::vector<float> c(static_cast<std::size_t>(p.rows * p.columns));
+  const Out to = p.c;
+  p.a = {a.data()};
+  p.b = {b.data()};
+  if (p.bias) p.bias = {bias.data()};
+  if (p.residual) p.residual = {residual.data()};
+  p.c = {c.data()};
+  multiply(p);
+  put(c, to);
+}
+
+void multiply_f32(const Product& p) {
+  const auto order = [](bool transposed) { return transposed ? 'T' : 'N'; };
+  const std::int64_t a_pitch = p.a_transposed ? p.rows : p.depth,
+                     b_pitch = p.b_transposed ? p.depth : p.columns;
+  const dnnl_status_t status =
+      dnnl_sgemm(order(p.a_transposed), order(p.b_transposed), p.rows, p.columns, p.depth, 1.0f, p.a.f32(),
+                 a_pitch, p.b.f32(), b_pitch, p.add ? 1.0f : 0.0f, p.c.f32(), p.columns);
+  if (status != dnnl_success) std::abort();  // only a broken contract can fail
+}
+
+void run(const dnnl::matmul::primitive_desc& description, const std::unordered_map<int, memory>& arguments) {
+  dnnl::stream stream(engine());
+  dnnl::matmul(description).execute(stream, arguments);
+  stream.wait();
 }
 
 }  // namespace
 
 void multiply(const Product& p) {
   if (p.rows == 0 || p.columns == 0) return;
-  const auto order = [](bool transposed) { return transposed ? 'T' : 'N'; };
-  const std::int64_t a_pitch = p.a_transposed ? p.rows : p.depth,
-                     b_pitch = p.b_transposed ? p.depth : p.columns;
-  const dnnl_status_t status =
-      dnnl_sgemm(order(p.a_transposed), order(p.b_transposed), p.rows, p.columns, p.depth, 1.0f, p.a, a_pitch,
-                 p.b, b_pitch, p.add ? 1.0f : 0.0f, p.c, p.columns);
-  if (status != dnnl_success) std::abort();  // only a broken contract can fail
+  if (p.a.type == Element::f32) return multiply_f32(p);
+  if (!multiplies_bf16()) return multiply_widened(p);
+  const memory::desc a = matrix(p.rows, p.depth, p.a.type, p.a_transposed),
+                     b = matrix(p.depth, p.columns, p.b.type, p.b_transposed),
+                     c = matrix(p.rows, p.columns, p.c.type);
+  dnnl::post_ops after;
+  if (p.add) after.append_sum(1.0f);
+  dnnl::primitive_attr attributes;
+  attributes.set_post_ops(after);
+  run({dnnl::matmul::desc(a, b, c), attributes, engine()}, {{DNNL_ARG_SRC, wrap(a, p.a.data)},
+                                                            {DNNL_ARG_WEIGHTS, wrap(b, p.b.data)},
+                                                            {DNNL_ARG_DST, wrap(c, p.c.data)}});
 }
 
 void multiply(const FusedProduct& p) {
   if (p.rows == 0) return;
+  if (p.a.type == Element::bf16 && !multiplies_bf16()) return multiply_widened(p);
   if (!p.bias && !p.residual && !p.gelu) {
     return multiply(Product{.a = p.a,
                             .b = p.b,
@@ -51,30 +124,28 @@ void multiply(const FusedProduct& p) {
                             .depth = p.depth,
                             .b_transposed = true});
   }
-  const memory::desc a = matrix(p.rows, p.depth), b = matrix(p.depth, p.columns, true),
-                     c = matrix(p.rows, p.columns);
-  const memory::desc bias = matrix(1, p.columns);
+  const memory::desc a = matrix(p.rows, p.depth, p.a.type), b = matrix(p.depth, p.columns, p.b.type, true),
+                     c = matrix(p.rows, p.columns, p.c.type);
+  const memory::desc bias = matrix(1, p.columns, p.c.type);
 
   dnnl::post_ops after;
   if (p.gelu) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_gelu_erf, 0.0f, 0.0f);
-  const bool in_place = p.residual == p.c;
+  const bool in_place = p.residual.data == p.c.data;
   if (p.residual && in_place) after.append_sum(1.0f);
   if (p.residual && !in_place) after.append_binary(dnnl::algorithm::binary_add, c);
   dnnl::primitive_attr attributes;
   attributes.set_post_ops(after);
 
   const dnnl::matmul::desc product = p.bias ? dnnl::matmul::desc(a, b, bias, c) : dnnl::matmul::desc(a, b, c);
-  const dnnl::matmul::primitive_desc description(product, attributes, engine());
-  std::unordered_map<int, memory> arguments = {
-      {DNNL_ARG_SRC, wrap(a, p.a)}, {DNNL_ARG_WEIGHTS, wrap(b, p.b)}, {DNNL_ARG_DST, wrap(c, p.c)}};
-  if (p.bias) arguments.emplace(DNNL_ARG_BIAS, wrap(bias, p.bias));
+  std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, wrap(a, p.a.data)},
+                                               {DNNL_ARG_WEIGHTS, wrap(b, p.b.data)},
+                                               {DNNL_ARG_DST, wrap(c, p.c.data)}};
+  if (p.bias) arguments.emplace(DNNL_ARG_BIAS, wrap(bias, p.bias.data));
   if (p.residual && !in_place) {
     const int first_binary = p.gelu ? 1 : 0;
-    arguments.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(first_binary) | DNNL_ARG_SRC_1, wrap(c, p.residual));
+    arguments.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(first_binary) | DNNL_ARG_SRC_1, wrap(c, p.residual.data));
   }
-  dnnl::stream stream(engine());
-  dnnl::matmul(description).execute(stream, arguments);
-  stream.wait();
+  run({product, attributes, engine()}, arguments);
 }
 
 std::array<int, 3> library_version() {

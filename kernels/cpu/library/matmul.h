@@ -9,25 +9,25 @@
 
 namespace stp::cpu {
 
-// c = op(a) op(b), or with `add` c += op(a) op(b), of row-major f32 matrices: (rows, columns) from (rows,
-// depth) and (depth, columns). An operand marked transposed is stored the other way round.
+// Products in bf16 want AVX-512 of the library; on other processors they are done in f32 on widened copies.
+
+// c = op(a) op(b), or with `add` c += op(a) op(b), of row-major matrices: (rows, columns) from (rows, depth)
+// and (depth, columns). An operand marked transposed is stored the other way round. a and b are of one type, c
+// of the same or f32; sums are f32.
 struct Product {
-  const float* a;
-  const float* b;
-  float* c;
+  In a, b;
+  Out c;
   std::int64_t rows, columns, depth;
   bool a_transposed = false, b_transposed = false, add = false;
 };
 void multiply(const Product& p);
 
 // c = activation(a b^T + bias) + residual in one pass: a (rows, depth), b (columns, depth), bias (columns) or
-// null, residual (rows, columns) or null, possibly c itself.
+// null, residual (rows, columns) or null, possibly c itself. a and b are of one type, the others of c's, which
+// is the same or f32.
 struct FusedProduct {
-  const float* a;
-  const float* b;
-  const float* bias;
-  const float* residual;
-  float* c;
+  In a, b, bias, residual;
+  Out c;
   std::int64_t rows, columns, depth;
   bool gelu = false;
 };

@@ -1,4 +1,4 @@
-// Matrix products by cublasLt, in f32. cublasLt counts columns first, so a row-major (rows, I) is its (I, rows)
+// Matrix products by cublasLt, of f32 or bf16 with sums in f32. cublasLt counts columns first, so a row-major (rows, I) is its (I, rows)
 // and
 //   out = x W^T     reads     out' (O, rows) = W (O, I) x' (I, rows)
 // Its GELU is the tanh form; ours is exact and runs behind.
@@ -16,19 +16,22 @@ namespace stp::cuda {
 
 namespace {
 
+cudaDataType_t type_of(Element type) { return type == Element::f32 ? CUDA_R_32F : CUDA_R_16BF; }
+
 // One product D (m, n) = A B + beta C of column-first matrices; transposed operands are stored the other way
-// round.
+// round. A bias is of D's type.
 struct Product {
   std::int64_t m, n, k;
   bool transpose_a, transpose_b;
   bool bias;
+  Element operands, result;
   auto operator<=>(const Product&) const = default;
 };
 
 class Layout {
  public:
-  Layout(std::int64_t rows, std::int64_t columns) {
-    check_cublas(cublasLtMatrixLayoutCreate(&layout_, CUDA_R_32F, static_cast<std::uint64_t>(rows),
+  Layout(std::int64_t rows, std::int64_t columns, Element type) {
+    check_cublas(cublasLtMatrixLayoutCreate(&layout_, type_of(type), static_cast<std::uint64_t>(rows),
                                             static_cast<std::uint64_t>(columns), rows),
                  "layout");
   }
@@ -45,20 +48,23 @@ class Layout {
 class Plan {
  public:
   explicit Plan(const Product& p)
-      : a_(p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k),
-        b_(p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n),
-        d_(p.m, p.n) {
+      : a_(p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k, p.operands),
+        b_(p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, p.operands),
+        d_(p.m, p.n, p.result) {
     check_cublas(cublasLtMatmulDescCreate(&operation_, CUBLAS_COMPUTE_32F, CUDA_R_32F), "product");
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (p.bias) set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    if (p.bias) {
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+      set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of(p.result));
+    }
     choose();
   }
   ~Plan() { cublasLtMatmulDescDestroy(operation_); }
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
-  void run(const float* a, const float* b, const float* bias, float beta, const float* c, float* d) {
+  void run(const void* a, const void* b, const void* bias, float beta, const void* c, void* d) {
     if (bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
     const float one = 1;
     const Workspace scratch = workspace();
@@ -102,36 +108,32 @@ Plan& plan_of(const Product& product) {
   return plans.try_emplace(product, product).first->second;
 }
 
-void require_f32(Element type) {
-  if (type != Element::f32) throw std::runtime_error("cuda: linear in bf16 is not built yet; use fp32");
-}
-
 }  // namespace
 
 void linear_forward(const LinearForward& a) {
-  require_f32(a.x.type);
   if (a.rows == 0) return;
-  Plan& plan = plan_of({a.O, a.rows, a.I, true, false, a.bias != nullptr});
+  Plan& plan = plan_of({a.O, a.rows, a.I, true, false, static_cast<bool>(a.bias), a.x.type, a.out.type});
   const bool gelu = a.activation == Activation::gelu;
   // The residual comes behind the activation.
   const bool fused = a.residual && !gelu;
-  plan.run(a.weight, a.x.f32(), a.bias, fused ? 1.0f : 0.0f, fused ? a.residual.f32() : a.out.f32(),
-           a.out.f32());
+  plan.run(a.weight.data, a.x.data, a.bias.data, fused ? 1.0f : 0.0f, fused ? a.residual.data : a.out.data,
+           a.out.data);
   if (!gelu) return;
   gelu_forward({.x = {a.out.data, a.out.type}, .out = a.out, .count = a.rows * a.O});
   if (a.residual) accumulate({.from = a.residual, .to = {a.out.data, a.out.type, true}, .count = a.rows * a.O});
 }
 
 void linear_backward(const LinearBackward& a) {
-  require_f32(a.dout.type);
-  const auto product = [](const Product& p, const float* left, const float* right, const Grad& to) {
-    plan_of(p).run(left, right, nullptr, to.add ? 1.0f : 0.0f, to.f32(), to.f32());
+  const auto product = [](const Product& p, const In& left, const In& right, const Grad& to) {
+    plan_of(p).run(left.data, right.data, nullptr, to.add ? 1.0f : 0.0f, to.data, to.data);
   };
+  const Element type = a.dout.type;
   // dx' (I, rows) = W' (I, O) dout' (O, rows)
-  if (a.dx && a.rows > 0) product({a.I, a.rows, a.O, false, false, false}, a.weight, a.dout.f32(), a.dx);
+  if (a.dx && a.rows > 0)
+    product({a.I, a.rows, a.O, false, false, false, type, a.dx.type}, a.weight, a.dout, a.dx);
   // dW' (I, O) = x' (I, rows) dout (rows, O)
   if (a.dweight && a.rows > 0)
-    product({a.I, a.O, a.rows, false, true, false}, a.x.f32(), a.dout.f32(), a.dweight);
+    product({a.I, a.O, a.rows, false, true, false, type, Element::f32}, a.x, a.dout, a.dweight);
   if (a.dbias) sum_rows({.x = a.dout, .sum = a.dbias, .B = a.rows, .n = a.O});
 }
 
