@@ -1,6 +1,6 @@
-// Times the model at full size as its users run it: one whole adversarial step (order "sequential"), anonymisation with
-// tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112, f32.
-//   bench_model [train_step | anonymise | recogniser_step] [--batch N] [--seconds S]
+// Times the model at full size as its users run it: one whole adversarial step (order "sequential"),
+// anonymisation with tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112.
+//   bench_model [train_step | anonymise | recogniser_step] [--batch N] [--seconds S] [--bf16] [--profile]
 // Prints one line a measurement, "name median unit peak_rss_mib", for bench/compare.sh to read.
 #include <sys/resource.h>
 
@@ -26,6 +26,18 @@ struct Arguments {
   std::int64_t batch = 4;
   double seconds = 0;
   bool profile = false;
+  Element storage = Element::f32;
+
+  VitOptions vit() const {
+    VitOptions v;
+    v.storage = storage;
+    return v;
+  }
+  Stprivacy anonymiser(const Backend& backend) const {
+    StprivacyOptions options;
+    options.vit = vit();
+    return {backend, 1, options};
+  }
 };
 
 double now() {
@@ -80,8 +92,8 @@ struct Setting {
 
 double train_step(const Arguments& a) {
   const Setting s(a.batch);
-  const Stprivacy anonymiser(s.backend, 1, {});
-  const Recogniser action(s.backend, 2, {{}, 51, 1.0}), privacy(s.backend, 3, {{}, 5, 1.0});
+  const Stprivacy anonymiser = a.anonymiser(s.backend);
+  const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0}), privacy(s.backend, 3, {a.vit(), 5, 1.0});
   Optimizer for_anonymiser = adamw(anonymiser.parameters());
   Optimizer for_action = adamw(action.parameters()), for_privacy = adamw(privacy.parameters());
   std::uint64_t step = 0;
@@ -113,8 +125,8 @@ double train_step(const Arguments& a) {
                   use.cost.bytes / use.seconds / 1e9);
       sum += use.seconds;
     }
-    std::printf("  kernels %.1f ms of %.1f ms, memory held %.0f MiB, peak in use %.0f MiB\n", sum * 1e3, whole * 1e3,
-                static_cast<double>(s.backend.memory_use().held) / 1048576,
+    std::printf("  kernels %.1f ms of %.1f ms, memory held %.0f MiB, peak in use %.0f MiB\n", sum * 1e3,
+                whole * 1e3, static_cast<double>(s.backend.memory_use().held) / 1048576,
                 static_cast<double>(s.backend.memory_use().peak) / 1048576);
   }
   return seconds / static_cast<double>(a.batch);
@@ -122,13 +134,13 @@ double train_step(const Arguments& a) {
 
 double anonymise(const Arguments& a) {
   const Setting s(a.batch);
-  const Stprivacy anonymiser(s.backend, 1, {});
+  const Stprivacy anonymiser = a.anonymiser(s.backend);
   return timed([&] { anonymiser.anonymise(s.batch.input); }, a.seconds) / static_cast<double>(a.batch);
 }
 
 double recogniser_step(const Arguments& a) {
   const Setting s(a.batch);
-  const Recogniser action(s.backend, 2, {{}, 51, 1.0});
+  const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0});
   Optimizer optimizer = adamw(action.parameters());
   std::vector<float> kept(static_cast<std::size_t>(s.B * 392));
   Random random(1, stream_id("kept"));
@@ -151,6 +163,8 @@ Arguments parse(int argc, char** argv) {
       a.batch = std::atoll(argv[++i]);
     } else if (word == "--seconds" && i + 1 < argc) {
       a.seconds = std::atof(argv[++i]);
+    } else if (word == "--bf16") {
+      a.storage = Element::bf16;
     } else if (word == "--profile") {
       a.profile = true;
     } else {

@@ -184,6 +184,26 @@ TEST_CASE("train: phase by phase gives the same bytes") {
   check_same(whole.place.files("phases"));
 }
 
+TEST_CASE("train: in bf16, killed at a few instants and resumed, the same bytes; others than in fp32") {
+  const Undisturbed& whole = Undisturbed::get();
+  const std::vector<std::string> bf16 = {"--set", "train.precision=bf16"};
+  REQUIRE(whole.place.begin("bf16", bf16).code == 0);
+  const auto files = whole.place.files("bf16");
+  CHECK((files.at("anonymiser.safetensors") != whole.files.at("anonymiser.safetensors")));
+  Random random(6, stream_id("kills"));
+  const auto strike = [&](pid_t child) {
+    sleep_for(whole.seconds * random.uniform(0.2, 0.4));
+    kill(child, SIGKILL);
+  };
+  Ended ended = whole.place.begin("bf16_killed", bf16, strike);
+  while (ended.code == 128 + SIGKILL) ended = whole.place.resume("bf16_killed", strike);
+  INFO(ended.messages);
+  REQUIRE(ended.code == 0);
+  const auto killed = whole.place.files("bf16_killed");
+  REQUIRE(killed.size() == files.size());
+  for (const auto& [name, bytes] : files) CHECK_MESSAGE((killed.at(name) == bytes), name);
+}
+
 TEST_CASE("train: a resumed run refuses clips and labels that changed meanwhile") {
   const Workplace place;
   REQUIRE(place.begin("run", {"--phase", "init"}).code == 0);

@@ -34,7 +34,8 @@ void train(const TrainArguments& a, const Program& program, Console& console) {
   check(!a.resume || a.set.empty(),
         "train: --set does not go with --resume; a run keeps the recipe it began with");
   const fs::path folder = a.run.empty() ? fs::path("runs") / fs::path(a.recipe).stem() : fs::path(a.run);
-  const Recipe recipe = a.resume ? recipe_of_run(folder) : load_recipe(a.recipe, a.set);
+  const Backend backend = program.backend();
+  const Recipe recipe = settled(a.resume ? recipe_of_run(folder) : load_recipe(a.recipe, a.set), backend);
   console.note(fmt::format("run {}", folder.string()));
   console.detail(resolved(recipe));
 
@@ -42,7 +43,7 @@ void train(const TrainArguments& a, const Program& program, Console& console) {
   const std::string phase = a.phase == "all" ? "" : " --phase " + a.phase;
   const RunRequest request = {folder, a.resume, phase_named(a.phase),
                               fmt::format("stprivacy train --run {} --resume{}", folder.string(), phase)};
-  const Results results = run_experiment(recipe, program.backend(), request, console);
+  const Results results = run_experiment(recipe, backend, request, console);
   if (results.methods.empty()) return;
   const Dataset data = read_dataset(recipe.dataset());
   console.result(results_table(results, label_table(data, data.train), label_table(data, data.test)));

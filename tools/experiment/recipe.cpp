@@ -111,6 +111,9 @@ void add_networks(Schema& s, Recipe& r) {
         "learning rate factor from each block to the one below", above_up_to(0, 1));
   s.add("optimizer.decay_scorers", &r.optimizer.decay_scorers,
         "weight decay on all scorer parameters (released groups)");
+  s.add("train.precision", &r.train.precision,
+        "how the blocks' activations are stored; auto: bf16 where the device multiplies it natively",
+        one_of({"fp32", "bf16", "auto"}));
   s.add("train.batch", &r.train.batch, "clips of a step", between(1, 65536));
   s.add("train.accumulate", &r.train.accumulate, "batches whose gradients make one step", between(1, 4096));
   s.add("train.save_every", &r.train.save_every, "steps between checkpoints", at_least(1));
@@ -218,6 +221,7 @@ VitOptions Recipe::vit() const {
   v.depth = model.depth;
   v.mlp_ratio = model.mlp_ratio;
   v.drop_path = model.drop_path;
+  v.storage = train.precision == "bf16" ? Element::bf16 : Element::f32;
   v.attention = {static_cast<float>(model.smoothing), model.score_scale == "token"};
   return v;
 }
@@ -312,6 +316,12 @@ Recipe load_recipe(const std::filesystem::path& file, const std::vector<std::str
   register_recipe(schema, recipe);
   schema.load(file, flags);
   recipe.validate();
+  return recipe;
+}
+
+Recipe settled(Recipe recipe, const Backend& backend) {
+  std::string& precision = recipe.train.precision;
+  if (precision == "auto") precision = facts_of(backend.device()).bf16 ? "bf16" : "fp32";
   return recipe;
 }
 

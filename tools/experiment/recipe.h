@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "engine/config.h"
+#include "engine/memory.h"
 #include "models/adversary.h"
 #include "models/weights.h"
 
@@ -98,6 +99,7 @@ struct EvaluateRecipe {
 };
 
 struct TrainRecipe {
+  std::string precision = "fp32";
   int batch = 8, accumulate = 1;
   std::int64_t save_every = 200, log_every = 10;
 };
@@ -137,6 +139,9 @@ void register_recipe(Schema& schema, Recipe& recipe);
 
 // Reads a recipe file and flags ("key=value"). Relative paths of the data stay relative to the working folder.
 Recipe load_recipe(const std::filesystem::path& file, const std::vector<std::string>& flags);
+
+// The recipe as a device carries it out: precision "auto" becomes what the device is fast in.
+Recipe settled(Recipe recipe, const Backend& backend);
 
 // The resolved recipe as TOML.
 std::string resolved(const Recipe& recipe);

@@ -29,10 +29,13 @@ memory::desc matrix(std::int64_t rows, std::int64_t columns, Element type, bool 
   return {{rows, columns}, element, transposed ? Tag::ba : Tag::ab};
 }
 
-bool multiplies_bf16() {
-  constexpr auto kWanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kWanted) == kWanted;
+// Whether the library uses (at least) an instruction set.
+bool uses(dnnl::cpu_isa wanted) {
+  const auto bits = static_cast<unsigned>(wanted);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
 }
+
+bool multiplies_bf16() { return uses(dnnl::cpu_isa::avx512_core); }
 
 std::vector<float> widened(const In& from, std::int64_t count) {
   std::vector<float> to(from ? static_cast<std::size_t>(count) : 0);
@@ -147,6 +150,8 @@ void multiply(const FusedProduct& p) {
   }
   run({product, attributes, engine()}, arguments);
 }
+
+bool native_bf16() { return uses(dnnl::cpu_isa::avx512_core_bf16); }
 
 std::array<int, 3> library_version() {
   const dnnl_version_t* version = dnnl_version();

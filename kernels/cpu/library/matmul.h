@@ -33,6 +33,9 @@ struct FusedProduct {
 };
 void multiply(const FusedProduct& p);
 
+// Whether this processor multiplies bf16 itself.
+bool native_bf16();
+
 // What does the products.
 inline constexpr std::string_view kLibrary = "oneDNN";
 std::array<int, 3> library_version();

@@ -115,7 +115,10 @@ const KernelTable* table() {
 
 DeviceFacts facts() {
   const auto version = static_cast<int>(cublasLtGetVersion());
-  return {context().properties.name, "cublasLt", {version / 10000, version / 100 % 100, version % 100}};
+  return {context().properties.name,
+          "cublasLt",
+          {version / 10000, version / 100 % 100, version % 100},
+          true};  // from sm_80 on, the oldest that is built for
 }
 
 }  // namespace stp::cuda
