@@ -36,7 +36,7 @@ Tensor Recogniser::masked(Tape* tape, const ClipInput& input, const Tensor& keep
                           const Observer& observe) const {
   const std::int64_t B = input.batch();
   const Tensor all = keep ? keep : Tensor::filled(parameters_.backend(), {B, options_.vit.tokens()}, 1.0f);
-  const Tensor x = trunk_.embed(tape, trunk_.tubelets(tape, input), observe);
+  const Tensor x = trunk_.embed(tape, input, observe);
   return classify(tape, x, {all, {}}, B, drop, observe);
 }
 

@@ -106,7 +106,7 @@ StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::ve
 
   StprivacyPass pass;
   pass.keep = Tensor::filled(backend, {B, options_.vit.tokens()}, 1.0f);
-  Tensor x = trunk_.embed(tape, trunk_.tubelets(tape, input), observe);
+  Tensor x = trunk_.embed(tape, input, observe);
   for (std::size_t i = 0; i < trunk_.blocks.size(); ++i) {
     if (const auto m = scorer_before(i)) {
       const Tensor logprob = scorers_[*m](tape, x, pass.keep, S);
@@ -134,7 +134,7 @@ Anonymised Stprivacy::anonymise(const ClipInput& input, const std::vector<double
 
   Anonymised result;
   Left left = {B, S, N, {}, N};
-  Tensor x = trunk_.embed(nullptr, trunk_.tubelets(nullptr, input), observe);
+  Tensor x = trunk_.embed(nullptr, input, observe);
   for (std::size_t i = 0; i < trunk_.blocks.size(); ++i) {
     if (const auto m = scorer_before(i)) {
       const Indices slot_of = !by_slot && left.rows ? left.slots() : Indices();

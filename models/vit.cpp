@@ -25,6 +25,15 @@ std::int64_t ClipInput::batch() const {
   return (clip ? clip : pixel_tubelets).size(0);
 }
 
+namespace {
+
+// How the tubelets of an input come at the least work.
+TubeletLayout layout_of(const ClipInput& input) {
+  return input.pixel_tubelets ? TubeletLayout::channels_last : TubeletLayout::channels_first;
+}
+
+}  // namespace
+
 Trunk::Trunk(const ParameterScope& scope, const VitOptions& vit) : options(vit) {
   vit.validate();
   const ParameterScope proj = scope / "patch_embed" / "proj";
@@ -38,27 +47,30 @@ Trunk::Trunk(const ParameterScope& scope, const VitOptions& vit) : options(vit) 
 }
 
 Tensor Trunk::tubelets(Tape* tape, const ClipInput& input, TubeletLayout layout) const {
-  const std::int64_t B = input.batch();
-  const TubeletGeometry wanted = options.geometry(B, layout);
+  const TubeletGeometry wanted = options.geometry(input.batch(), layout);
   if (input.frames.pixels) return frames_to_tubelets(input.frames, wanted);
   if (input.clip) return clip_to_tubelets(tape, input.clip, wanted);
-  return layout == TubeletLayout::channels_last ? input.pixel_tubelets
-                                                : channels_first(tape, input.pixel_tubelets);
+  check(layout == TubeletLayout::channels_last, "tubelets: those of a pixel head are channels last");
+  return input.pixel_tubelets;
 }
 
-Tensor Trunk::channels_first(Tape* tape, const Tensor& pixel_tubelets) const {
-  // A tubelet by itself is a clip of one tubelet, and such a clip is laid out channels first.
-  const std::int64_t count = pixel_tubelets.shape().rows();
-  TubeletGeometry single = options.geometry(count, TubeletLayout::channels_last);
+Linear Trunk::patch_embed_of(Tape* tape, const ClipInput& input) const {
+  if (layout_of(input) == TubeletLayout::channels_first) return patch_embed;
+  // A row of the weight is a clip of one tubelet.
+  TubeletGeometry single = options.geometry(options.E, TubeletLayout::channels_last);
   single.T = single.t;
   single.Y = single.y;
   single.X = single.x;
-  const Tensor alone = tubelets_to_clip(tape, pixel_tubelets.reshape({count, 1, options.values()}), single);
-  return alone.reshape(pixel_tubelets.shape());
+  const Tensor rows = patch_embed.weight.reshape({options.E, 3, options.t, options.y, options.x});
+  Linear turned;
+  turned.weight = clip_to_tubelets(tape, rows, single).reshape({options.E, options.values()});
+  turned.bias = patch_embed.bias;
+  return turned;
 }
 
-Tensor Trunk::embed(Tape* tape, const Tensor& tubelets, const Observer& observe) const {
-  const Tensor embedded = patch_embed(tape, stored_as(tape, tubelets, options.storage));
+Tensor Trunk::embed(Tape* tape, const ClipInput& input, const Observer& observe) const {
+  const Tensor values = tubelets(tape, input, layout_of(input));
+  const Tensor embedded = patch_embed_of(tape, input)(tape, stored_as(tape, values, options.storage));
   show(observe, "patch_embed", embedded);
   const Tensor placed = add_row(tape, embedded, pos_embed);
   show(observe, "embed", placed);
@@ -66,11 +78,10 @@ Tensor Trunk::embed(Tape* tape, const Tensor& tubelets, const Observer& observe)
 }
 
 Tensor Trunk::embed_rows(Tape* tape, const ClipInput& input, const Indices& rows) const {
-  // Pixel tubelets are gathered before they are laid out anew: most of them may not be kept.
-  const Tensor kept = input.pixel_tubelets ? channels_first(tape, gather(tape, input.pixel_tubelets, rows))
-                                           : gather(tape, tubelets(tape, input), rows);
+  const Tensor kept = gather(tape, tubelets(tape, input, layout_of(input)), rows);
   const Tensor places = gather_shared(tape, pos_embed, rows, input.batch());
-  return patch_embed(tape, stored_as(tape, kept, options.storage), stored_as(tape, places, options.storage));
+  return patch_embed_of(tape, input)(tape, stored_as(tape, kept, options.storage),
+                                     stored_as(tape, places, options.storage));
 }
 
 DropPath::DropPath(const Backend& backend, const VitOptions& options, std::int64_t B, const Packing& packing,

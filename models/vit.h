@@ -53,18 +53,17 @@ struct Trunk {
   Trunk() = default;
   Trunk(const ParameterScope& scope, const VitOptions& vit);
 
-  // Tubelets of the input, (B, N, values), as the patch embedding (channels first) or the pixel head lays them
-  // out.
-  Tensor tubelets(Tape* tape, const ClipInput& input,
-                  TubeletLayout layout = TubeletLayout::channels_first) const;
+  // Tubelets of the input, (B, N, values). Those from a pixel head are channels last and stay so.
+  Tensor tubelets(Tape* tape, const ClipInput& input, TubeletLayout layout) const;
   // Tubelet embedding plus position, as the blocks store it: (B, N, E).
-  Tensor embed(Tape* tape, const Tensor& tubelets, const Observer& observe = {}) const;
+  Tensor embed(Tape* tape, const ClipInput& input, const Observer& observe = {}) const;
   // The same from the input itself, for the tokens at `rows` of all B N: (count, E).
   Tensor embed_rows(Tape* tape, const ClipInput& input, const Indices& rows) const;
 
  private:
-  // Pixel tubelets (..., values) as the patch embedding takes them.
-  Tensor channels_first(Tape* tape, const Tensor& pixel_tubelets) const;
+  // The patch embedding for tubelets laid out as the input's are. An anonymiser's go from its pixel head to a
+  // recogniser without the way over pixels: turning the E rows of the weight spares turning B N tubelets.
+  Linear patch_embed_of(Tape* tape, const ClipInput& input) const;
 };
 
 // Where drop path draws its factors; a default one draws none.
