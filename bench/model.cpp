@@ -1,18 +1,18 @@
 // Times the model at full size as its users run it: one whole adversarial step (order "sequential"),
 // anonymisation with tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112.
-//   bench_model [train_step | anonymise | recogniser_step] [--batch N] [--seconds S] [--bf16] [--profile]
+//   bench_model [train_step | anonymise | recogniser_step] [--device cpu|cuda] [--batch N] [--seconds S]
+//   [--bf16]
+//               [--profile]
 // Prints one line a measurement, "name median unit peak_rss_mib", for bench/compare.sh to read.
 #include <sys/resource.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "bench/timing.h"
 #include "engine/optimizer.h"
 #include "engine/rng.h"
 #include "models/adversary.h"
@@ -20,12 +20,15 @@
 namespace {
 
 using namespace stp;
+using bench::median_seconds;
+using bench::now;
 
 struct Arguments {
   std::string only;
   std::int64_t batch = 4;
   double seconds = 0;
   bool profile = false;
+  std::string device = "cpu";
   Element storage = Element::f32;
 
   VitOptions vit() const {
@@ -39,24 +42,6 @@ struct Arguments {
     return {backend, 1, options};
   }
 };
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// The median of at least five runs, and of as many as fit the given time.
-double timed(const std::function<void()>& run, double seconds) {
-  run();
-  std::vector<double> times;
-  const double start = now();
-  while (times.size() < 5 || now() - start < seconds) {
-    const double before = now();
-    run();
-    times.push_back(now() - before);
-  }
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-  return times[times.size() / 2];
-}
 
 Tensor random_tensor(const Backend& backend, const Shape& shape, const std::string& name) {
   std::vector<float> values(static_cast<std::size_t>(shape.elements()));
@@ -73,25 +58,35 @@ Optimizer adamw(const Parameters& parameters) {
 
 // Everything a run at full size needs.
 struct Setting {
-  Backend backend{Device::cpu};
+  Backend backend;
   std::int64_t B;
   LabelledClips batch;
 
-  explicit Setting(std::int64_t clips) : B(clips) {
+  explicit Setting(const Arguments& a) : backend(device_named(a.device)), B(a.batch) {
+    bench::refuse_emulation(backend.device());
     batch.input.clip = random_tensor(backend, {B, 3, 16, 112, 112}, "clip");
     std::vector<int> labels;
     std::vector<float> attributes;
     for (std::int64_t b = 0; b < B; ++b) {
       labels.push_back(static_cast<int>(b * 7 % 51));
-      for (int a = 0; a < 5; ++a) attributes.push_back(static_cast<float>((b + a) % 2));
+      for (int k = 0; k < 5; ++k) attributes.push_back(static_cast<float>((b + k) % 2));
     }
     batch.labels = Indices::from(backend, {B}, labels);
     batch.attributes = Tensor::from(backend, {B, 5}, attributes);
   }
 };
 
-double train_step(const Arguments& a) {
-  const Setting s(a.batch);
+struct Measured {
+  double seconds;           // of a step
+  std::size_t device_peak;  // bytes in use at most
+};
+Measured measured(const Setting& s, const Arguments& a, const std::function<void()>& run) {
+  const double seconds = median_seconds(s.backend, run, a.seconds);
+  return {seconds, s.backend.memory_use().peak};
+}
+
+Measured train_step(const Arguments& a) {
+  const Setting s(a);
   const Stprivacy anonymiser = a.anonymiser(s.backend);
   const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0}), privacy(s.backend, 3, {a.vit(), 5, 1.0});
   Optimizer for_anonymiser = adamw(anonymiser.parameters());
@@ -112,7 +107,7 @@ double train_step(const Arguments& a) {
     pass.gradients(action, privacy, {}, 1);
     for_anonymiser.step({1e-5});
   };
-  const double seconds = timed(run, a.seconds);
+  const Measured result = measured(s, a, run);
   if (a.profile) {
     s.backend.profile(true);
     const double start = now();
@@ -129,30 +124,27 @@ double train_step(const Arguments& a) {
                 whole * 1e3, static_cast<double>(s.backend.memory_use().held) / 1048576,
                 static_cast<double>(s.backend.memory_use().peak) / 1048576);
   }
-  return seconds / static_cast<double>(a.batch);
+  return result;
 }
 
-double anonymise(const Arguments& a) {
-  const Setting s(a.batch);
+Measured anonymise(const Arguments& a) {
+  const Setting s(a);
   const Stprivacy anonymiser = a.anonymiser(s.backend);
-  return timed([&] { anonymiser.anonymise(s.batch.input); }, a.seconds) / static_cast<double>(a.batch);
+  return measured(s, a, [&] { anonymiser.anonymise(s.batch.input); });
 }
 
-double recogniser_step(const Arguments& a) {
-  const Setting s(a.batch);
+Measured recogniser_step(const Arguments& a) {
+  const Setting s(a);
   const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0});
   Optimizer optimizer = adamw(action.parameters());
   std::vector<float> kept(static_cast<std::size_t>(s.B * 392));
   Random random(1, stream_id("kept"));
   for (float& k : kept) k = random.chance(0.343) ? 1.0f : 0.0f;
   const RecogniserView view = {s.batch.input, Tensor::from(s.backend, {s.B, 392}, kept)};
-  return timed(
-             [&] {
-               action_gradients(action, view, s.batch, {}, false, 1);
-               optimizer.step({1e-5});
-             },
-             a.seconds) /
-         static_cast<double>(a.batch);
+  return measured(s, a, [&] {
+    action_gradients(action, view, s.batch, {}, false, 1);
+    optimizer.step({1e-5});
+  });
 }
 
 Arguments parse(int argc, char** argv) {
@@ -163,6 +155,8 @@ Arguments parse(int argc, char** argv) {
       a.batch = std::atoll(argv[++i]);
     } else if (word == "--seconds" && i + 1 < argc) {
       a.seconds = std::atof(argv[++i]);
+    } else if (word == "--device" && i + 1 < argc) {
+      a.device = argv[++i];
     } else if (word == "--bf16") {
       a.storage = Element::bf16;
     } else if (word == "--profile") {
@@ -174,18 +168,34 @@ Arguments parse(int argc, char** argv) {
   return a;
 }
 
-}  // namespace
+// What this process, or on a GPU its pool of device memory, held at most.
+long peak_mib(const Arguments& a, std::size_t device_peak) {
+  if (a.device != "cpu") return static_cast<long>(device_peak >> 20);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024;
+}
 
-int main(int argc, char** argv) {
-  const Arguments a = parse(argc, argv);
-  const std::vector<std::pair<std::string, double (*)(const Arguments&)>> programs = {
+void run(const Arguments& a) {
+  const std::vector<std::pair<std::string, Measured (*)(const Arguments&)>> programs = {
       {"train_step", train_step}, {"anonymise", anonymise}, {"recogniser_step", recogniser_step}};
   for (const auto& [name, program] : programs) {
     if (!a.only.empty() && a.only != name) continue;
-    const double seconds = program(a);
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    std::printf("%s %.4f s/clip %ld\n", name.c_str(), seconds, usage.ru_maxrss / 1024);
+    const Measured m = program(a);
+    std::printf("%s %.5f s/clip %ld\n", name.c_str(), m.seconds / static_cast<double>(a.batch),
+                peak_mib(a, m.device_peak));
     std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run(parse(argc, argv));
+    return 0;
+  } catch (const Error& e) {
+    std::fprintf(stderr, "bench_model: %s\n", e.what());
+    return e.exit_code();
   }
 }

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <string_view>
 
+#include "bench/pass.h"
 #include "kernels/simt/checker.h"
-#include "tests/op_case.h"
 
 namespace {
 
@@ -26,25 +26,6 @@ void print(const std::string& name, const Traffic& t) {
   }
 }
 
-// Forward and backward of a case; every gradient is wanted.
-void run(const OpCase& c, const Backend& backend, Element type) {
-  std::vector<Tensor> inputs;
-  for (const CaseInput& i : c.inputs) {
-    const bool converts = type == Element::bf16 && inputs.empty();  // the activations come first
-    Tensor tensor(backend, i.shape, converts ? type : Element::f32);
-    tensor.assign(i.values);
-    inputs.push_back(tensor.set_wants_gradient(i.differentiable));
-  }
-  Tape tape;
-  for (const Tensor& output : c.call(&tape, inputs)) {
-    const Tensor upstream = output.detach();
-    output.set_wants_gradient(true);
-    backend.kernels().memory.copy(output.grad().data, upstream.in().data,
-                                  static_cast<std::size_t>(output.elements()) * bytes_of(output.type()));
-  }
-  tape.backward();
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -57,7 +38,8 @@ int main(int argc, char** argv) {
     for (const Element type : {Element::f32, Element::bf16}) {
       if (type == Element::bf16 && !both) continue;
       simt::kChecker.take_traffic();
-      run(c, backend, type);
+      const OpCase stored = type == Element::bf16 ? in_bf16(c) : c;
+      bench::pass(stored, bench::tensors(stored, backend, true), true);
       const char* storage = !both ? "" : type == Element::f32 ? ", f32" : ", bf16";
       std::printf("| **%s**%s | | | | | |\n", c.name.c_str(), storage);
       for (const auto& [kernel, traffic] : simt::kChecker.take_traffic_by_kernel()) print(kernel, traffic);
