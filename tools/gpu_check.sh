@@ -8,7 +8,7 @@
 # there is no GPU.
 set -eu
 cd "$(dirname "$0")/.."
-programs="tests/test_ops tests/test_golden tests/test_models bench/bench_floor bench/bench_model"
+programs="tests/test_ops tests/test_golden bench/bench_floor bench/bench_model"
 
 pack() {
   mkdir -p "$1/lib" "$1/tests" "$1/bench"
@@ -38,7 +38,7 @@ if [ -z "$folder" ]; then
   tools/build.sh
   folder=build
 fi
-export LD_LIBRARY_PATH="$folder/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" STP_DEVICE=cuda
+export LD_LIBRARY_PATH="$folder/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" STP_DEVICE=cuda STPRIVACY_GOLDEN="$PWD/tests/golden"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -51,7 +51,14 @@ result() {
   echo "| $what | $verdict | $(grep -E 'assertions|ERROR SUMMARY|RACECHECK SUMMARY' "$work/out" | tail -1 | tr -d '|' ) |" >>"$work/checks"
 }
 
-for test in ops golden models; do result "test_$test on cuda" "$folder/tests/test_$test"; done
+for test in ops golden; do result "test_$test on cuda" "$folder/tests/test_$test"; done
+if [ -x "$folder/stprivacy" ]; then
+  # shellcheck disable=SC2016 # the inner shell expands
+  result "all phases of tiny.toml, train --device cuda" sh -c '
+    "$1/stprivacy" synthesize "$2/runs/data/tiny" --clips 48 --width 32 --height 32 --frames 12 --seed 1 &&
+      program=$(realpath "$1/stprivacy") && recipe=$(realpath tools/recipes/tiny.toml) && cd "$2" &&
+      "$program" train "$recipe" --device cuda' train "$folder" "$work"
+fi
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do
     result "compute-sanitizer $tool, every op" compute-sanitizer --tool "$tool" --error-exitcode 1 \
@@ -65,6 +72,7 @@ python=
 for candidate in "${PYTHON:-python3}" python; do
   if "$candidate" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then python=$candidate; break; fi
 done
+# shellcheck disable=SC2086 # no flag is no word
 step_rows() { # PRECISION FLAG
   for step in train_step anonymise recogniser_step; do
     ours=$("$folder/bench/bench_model" "$step" --device cuda --batch 32 --seconds 2 $2 | awk '{ print $2, $4 }')
@@ -80,10 +88,10 @@ step_rows() { # PRECISION FLAG
              $5 == "-" ? "-" : sprintf("%.3f", 1e3 * $5), $7 == "-" ? "-" : sprintf("%.3f", 1e3 * $7), $6, ratio }'
   done
 }
+# shellcheck disable=SC2086
 floors() { # FLAG
   other=""
   if [ -n "$python" ]; then "$python" bench/torch_peer.py ops --device cuda $1 >"$work/torch"; other="--other $work/torch"; fi
-  # shellcheck disable=SC2086
   "$folder/bench/bench_floor" --device cuda $1 $other
 }
 

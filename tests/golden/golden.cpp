@@ -62,8 +62,11 @@ Backend golden_backend() {
 }
 
 std::vector<GoldenConfig> golden_configs() {
-  std::vector<fs::path> roots = {fs::path(STP_SOURCE_DIR) / "tests" / "golden"};
-  if (const char* other = std::getenv("STPRIVACY_GOLDEN")) roots.emplace_back(other);
+  std::vector<fs::path> roots;
+  const char* other = std::getenv("STPRIVACY_GOLDEN");
+  const fs::path own = fs::path(STP_SOURCE_DIR) / "tests" / "golden";
+  if (fs::exists(own) || !other) roots.push_back(own);  // a packed program has gone without its sources
+  if (other) roots.emplace_back(other);
   std::vector<GoldenConfig> configs;
   const auto add = [&](const fs::path& folder) {
     if (fs::exists(folder / "anonymiser_params.safetensors")) configs.push_back(read_config(folder));

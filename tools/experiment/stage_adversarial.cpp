@@ -86,6 +86,12 @@ class AdversarialStage : public Stage {
   }
   std::string where() const { return fmt::format("adversarial, step {}", number_); }
   double rate(const RateRecipe& r) const { return rate_at(r, number_, steps_); }
+  // A privacy recogniser that starts afresh begins its schedule anew: at the end of the old one it would learn
+  // too little to be worth starting.
+  double privacy_rate() const {
+    if (recipe_.restart_every == 0) return rate(recipe_.privacy);
+    return rate_at(recipe_.privacy, number_ % recipe_.restart_every, recipe_.restart_every);
+  }
 
   bool restarts(std::int64_t number) const {
     return recipe_.restart_every > 0 && number > 0 && number % recipe_.restart_every == 0;
@@ -152,7 +158,7 @@ class AdversarialStage : public Stage {
         check_losses();
       }
       action_learner_.step(where(), rate(recipe_.action));
-      privacy_learner_.step(where(), rate(recipe_.privacy));
+      privacy_learner_.step(where(), privacy_rate());
     }
     if (!anonymiser_learns) return;
     for (int part = 0; part < parts_; ++part) {
@@ -169,7 +175,7 @@ class AdversarialStage : public Stage {
             ->joint_gradients(action_, privacy_, drop_draw(e_, "recognisers", number_, round), options(), 1);
     check_losses();
     action_learner_.step(where(), rate(recipe_.action));
-    privacy_learner_.step(where(), rate(recipe_.privacy));
+    privacy_learner_.step(where(), privacy_rate());
     norm_ = learner_.step(where(), rate(recipe_.anonymiser));
   }
 
