@@ -169,18 +169,28 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(AttentionForward a) {
   }
 }
 
-// Pass 1, a block per head: warp w takes tokens w, w + 8, ...
-template <class T>
+// Pass 1, a block per head. A token's row is read in runs of V elements by `group` neighbouring lanes, so a
+// warp has several tokens at once.
+template <class T, int V>
 __global__ void __launch_bounds__(kThreads) rows_kernel(AttentionBackward a) {
   constexpr int kWarps = kThreads / kLanes;
   DYNAMIC_SHARED(float, partial);  // (kWarps + 1, D): sums of the warps' values, then the mean
   const Head head = head_of(a);
   const int warp = thread() / kLanes, lane = thread() % kLanes, D = head.D;
+  int group = kLanes;
+  while (group > 1 && group / 2 * V >= D) group /= 2;
+  const int together = kLanes / group, mine = lane / group, side = lane % group;
   float* const mean = partial + kWarps * D;
-  for (int d = lane; d < D; d += kLanes) {
-    float sum = 0;
-    for (int j = warp; j < head.tokens; j += kWarps) sum += load(typed<T>(a.qkv) + head.qkv(j, 2) + d);
-    partial[warp * D + d] = sum;
+  for (int begin = 0; begin < D; begin += V * group) {
+    const int d = begin + V * side;
+    Run<V> sum = {};
+    for (int j = warp * together + mine; d < D && j < head.tokens; j += kWarps * together) {
+      const Run<V> value = load_run<V>(typed<T>(a.qkv) + head.qkv(j, 2) + d);
+      for (int k = 0; k < V; ++k) sum.at[k] += value.at[k];
+    }
+    for (int step = group; step < kLanes; step *= 2)
+      for (int k = 0; k < V; ++k) sum.at[k] += shuffle_xor(sum.at[k], step);
+    if (mine == 0 && d < D) store_run<V>(partial + warp * D + d, sum);
   }
   sync_block();  // the warps' sums are written before they are added up
   for (int d = thread(); d < D; d += kThreads) {
@@ -189,17 +199,22 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(AttentionBackward a) {
     mean[d] = sum / static_cast<float>(head.tokens);
   }
   sync_block();  // the mean is written before anyone reads it
-  for (int i = warp; i < head.tokens; i += kWarps) {
-    const T *out = typed<T>(a.out) + head.out(i), *dout = typed<T>(a.dout) + head.out(i);
+  for (int begin = warp * together; begin < head.tokens; begin += kWarps * together) {
+    const int i = begin + mine;
     float delta = 0, through_mean = 0;
-    for (int d = lane; d < D; d += kLanes) {
-      const float g = load(dout + d);
-      delta += g * load(out + d);
-      through_mean += g * mean[d];
+    for (int d = V * side; i < head.tokens && d < D; d += V * group) {
+      const Run<V> out = load_run<V>(typed<T>(a.out) + head.out(i) + d),
+                   dout = load_run<V>(typed<T>(a.dout) + head.out(i) + d), average = load_run<V>(mean + d);
+      for (int k = 0; k < V; ++k) {
+        delta += dout.at[k] * out.at[k];
+        through_mean += dout.at[k] * average.at[k];
+      }
     }
-    delta = warp_sum(delta);
-    through_mean = warp_sum(through_mean);
-    if (lane > 0) continue;
+    for (int step = group / 2; step > 0; step /= 2) {
+      delta += shuffle_xor(delta, step);
+      through_mean += shuffle_xor(through_mean, step);
+    }
+    if (side > 0 || i >= head.tokens) continue;
     reinterpret_cast<RowFacts*>(a.rows)[head.row(i)] = {
         delta, a.smoothing * a.inverse_z[head.row(i)] * (delta - through_mean), 0};
   }
@@ -449,9 +464,15 @@ void attention_backward(const AttentionBackward& a) {
   if (!a.dqkv && !a.dkeep) return;
   by_type(a.qkv.type, [&](auto type) {
     using T = decltype(type);
+    constexpr int kWide = 16 / sizeof(T);  // elements of one access
     const std::size_t means = static_cast<std::size_t>(kThreads / kLanes + 1) * static_cast<std::size_t>(a.D);
-    launch("attention_backward_rows", rows_kernel<T>, dim3(1, static_cast<unsigned>(a.B * a.H)), dim3(kThreads),
-           means * sizeof(float), a);
+    const auto rows = [&](auto run) {
+      launch("attention_backward_rows", rows_kernel<T, run()>, dim3(1, static_cast<unsigned>(a.B * a.H)),
+             dim3(kThreads), means * sizeof(float), a);
+    };
+    const bool wide = a.D % kWide == 0 && fits_sixteen(a.qkv) && fits_sixteen(a.out) && fits_sixteen(a.dout);
+    if (wide) return rows(std::integral_constant<int, kWide>{});
+    rows(std::integral_constant<int, 1>{});
   });
   if (a.qkv.type == Element::bf16 && a.D == 64) {
     backward_mma<64>(a);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/attention.h"
-#include "kernels/cuda/tile.cuh"
+#include "kernels/cuda/rows.cuh"
 
 namespace stp::STP_ROOM {
 namespace {

@@ -1,8 +1,8 @@
 // What the kernels on rows of numbers share: runs of neighbours in one access, one warp for each row, and a
 // block that adds many rows up.
 //
-// A run is V neighbours: 4 (16 bytes of f32, 8 of bf16) where rows begin at multiples of that, else 1. Kernels
-// are written once, with V a template parameter.
+// A run is V neighbours: 4 (16 bytes of f32, 8 of bf16) where rows begin at multiples of that, else 1; bf16
+// knows 8 too, which are 16 bytes again. Kernels are written once, with V a template parameter.
 #pragma once
 
 #include <type_traits>
@@ -21,6 +21,18 @@ __device__ __forceinline__ Run<V> load_run(const T* p) {
   if constexpr (V == 4) {
     const float4 v = load4(p);
     return {{v.x, v.y, v.z, v.w}};
+  } else if constexpr (V == 8 && std::is_same_v<T, float>) {
+    const float4 v = load4(p), w = load4(p + 4);
+    return {{v.x, v.y, v.z, v.w, w.x, w.y, w.z, w.w}};
+  } else if constexpr (V == 8) {
+    const float4 pairs = load16(p);
+    const std::uint32_t bits[4] = {as_bits(pairs.x), as_bits(pairs.y), as_bits(pairs.z), as_bits(pairs.w)};
+    Run<V> run;
+    for (int k = 0; k < 4; ++k) {
+      run.at[2 * k] = as_float(bits[k] << 16);
+      run.at[2 * k + 1] = as_float(bits[k] & 0xffff0000u);
+    }
+    return run;
   } else {
     static_assert(V == 1);
     return {{load(p)}};
@@ -30,6 +42,9 @@ template <int V, class T>
 __device__ __forceinline__ void store_run(T* p, const Run<V>& run) {
   if constexpr (V == 4) {
     store4(p, make_float4(run.at[0], run.at[1], run.at[2], run.at[3]));
+  } else if constexpr (V == 8) {
+    store4(p, make_float4(run.at[0], run.at[1], run.at[2], run.at[3]));
+    store4(p + 4, make_float4(run.at[4], run.at[5], run.at[6], run.at[7]));
   } else {
     store(p, run.at[0]);
   }
@@ -51,6 +66,9 @@ inline bool fits_four(const float* p) { return fits_four(p, Element::f32); }
 inline bool fits_four(const In& in) { return fits_four(in.data, in.type); }
 inline bool fits_four(const Out& out) { return fits_four(out.data, out.type); }
 inline bool fits_four(const Grad& grad) { return fits_four(grad.data, grad.type); }
+
+// Whether 16 bytes from here on can be one access.
+inline bool fits_sixteen(const In& in) { return reinterpret_cast<std::uintptr_t>(in.data) % 16 == 0; }
 
 // Whether all these arrays, of rows of this width, can be walked four by four.
 template <class... Arrays>

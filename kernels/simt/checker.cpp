@@ -47,6 +47,7 @@ class Memory {
   void released(void* memory) { allocations_.erase(static_cast<const char*>(memory)); }
   void filled(const void* memory, std::size_t bytes);
   Traffic take_traffic() { return traffic_.take(); }
+  void multiplied(std::int64_t flops) { traffic_.multiplied(flops); }
   std::map<std::string, Traffic> take_traffic_by_kernel() { return traffic_.take_by_kernel(); }
 
  private:
@@ -77,8 +78,14 @@ class Memory {
   std::uint16_t fences_[32] = {};
 };
 
+LaunchShape shape_of(const BlockView& view) {
+  const std::int64_t blocks = static_cast<std::int64_t>(view.grid.x) * view.grid.y * view.grid.z;
+  return {view.kernel.code, blocks, view.threads, 0};
+}
+
 void Memory::block_begins() {
-  if (std::exchange(fresh_launch_, false)) traffic_.begin_launch(block_view().kernel);
+  if (std::exchange(fresh_launch_, false))
+    traffic_.begin_launch(block_view().kernel.name, shape_of(block_view()));
   ++block_;
   barriers_ = 0;
   std::fill(std::begin(fences_), std::end(fences_), std::uint16_t{0});
@@ -95,7 +102,10 @@ void Memory::warp_met(int warp, bool fence) {
 void Memory::block_ends() {
   const int threads = block_view().threads;
   for (int warp = 0; warp * 32 < threads; ++warp) traffic_.flush_warp(warp, threads);
-  traffic_.end_block();
+  const auto& shared = block_view().shared;
+  std::size_t bytes = 0;
+  for (const Range& array : shared) bytes += array.bytes;
+  traffic_.end_block(bytes);
 }
 
 void Memory::allocated(void* memory, std::size_t bytes) {
@@ -230,6 +240,7 @@ const Checker kChecker = {
     .allocated = [](void* p, std::size_t n) { checked().allocated(p, n); },
     .released = [](void* p) { checked().released(p); },
     .filled = [](const void* p, std::size_t n) { checked().filled(p, n); },
+    .multiplied = [](std::int64_t flops) { checked().multiplied(flops); },
     .take_traffic_by_kernel = [] { return checked().take_traffic_by_kernel(); },
     .take_traffic = [] { return checked().take_traffic(); },
 };

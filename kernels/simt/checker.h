@@ -24,8 +24,8 @@ struct Range {
 
 // The running block, as the checker needs it.
 struct BlockView {
-  const char* kernel;
-  Index3 block;
+  Kernel kernel;
+  Index3 grid, block;
   std::size_t linear_block;
   int threads;
   const Fiber* fiber;             // running now; null between
@@ -47,6 +47,7 @@ struct Checker {
   void (*allocated)(void* memory, std::size_t bytes);
   void (*released)(void* memory);
   void (*filled)(const void* memory, std::size_t bytes);
+  void (*multiplied)(std::int64_t flops);  // a warp, by mma
   std::map<std::string, Traffic> (*take_traffic_by_kernel)();
   Traffic (*take_traffic)();  // of all kernels since the last time
 };
@@ -54,5 +55,7 @@ extern const Checker kChecker;
 
 // "file:line" of an instruction of this program, if its debug information is there.
 std::string describe_instruction(const void* instruction);
+// The function that begins there, with its template arguments: "halve_kernel<float, 4>".
+std::string describe_function(const void* code);
 
 }  // namespace stp::simt

@@ -1,9 +1,11 @@
 // Findings as text.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 
 #include "kernels/simt/checker.h"
@@ -48,26 +50,40 @@ std::string text(const Site& site) {
   return describe_instruction(site.instruction);
 }
 
+// The first line that addr2line says of a place in this program; empty without it.
+std::string addr2line(const char* options, const void* place) {
+  Dl_info object{};
+  if (dladdr(place, &object) == 0) return {};
+  const auto offset =
+      reinterpret_cast<std::uintptr_t>(place) - reinterpret_cast<std::uintptr_t>(object.dli_fbase);
+  std::array<char, 512> command{}, found{};
+  std::snprintf(command.data(), command.size(), "addr2line %s -e '%s' %#zx 2>/dev/null", options,
+                object.dli_fname, static_cast<std::size_t>(offset));
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.data(), "r"), pclose);
+  if (!pipe || !std::fgets(found.data(), static_cast<int>(found.size()), pipe.get())) return {};
+  std::string line(found.data());
+  line.erase(line.find_last_not_of('\n') + 1);
+  return line;
+}
+
 }  // namespace
 
 std::string describe_instruction(const void* instruction) {
   const auto address = reinterpret_cast<std::uintptr_t>(instruction);
-  std::array<char, 512> line{};
-  std::snprintf(line.data(), line.size(), "instruction %#zx", static_cast<std::size_t>(address));
-  Dl_info object{};
-  if (dladdr(instruction, &object) == 0) return line.data();
+  std::array<char, 64> unknown{};
+  std::snprintf(unknown.data(), unknown.size(), "instruction %#zx", static_cast<std::size_t>(address));
   // What a call returns to is one behind the call.
-  const std::uintptr_t offset = address - reinterpret_cast<std::uintptr_t>(object.dli_fbase) - 1;
-  std::array<char, 512> command{};
-  std::snprintf(command.data(), command.size(), "addr2line -e '%s' %#zx 2>/dev/null", object.dli_fname,
-                static_cast<std::size_t>(offset));
-  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.data(), "r"), pclose);
-  std::array<char, 512> found{};
-  if (!pipe || !std::fgets(found.data(), static_cast<int>(found.size()), pipe.get()) || found[0] == '?')
-    return line.data();
-  std::string place(found.data());
-  place.erase(place.find_last_not_of('\n') + 1);
-  return shortened(place.substr(0, place.find(" (")));
+  const std::string place = addr2line("", reinterpret_cast<const void*>(address - 1));
+  return place.empty() || place[0] == '?' ? unknown.data() : shortened(place.substr(0, place.find(" (")));
+}
+
+std::string describe_function(const void* code) {
+  std::string name = addr2line("-f -C", code);
+  for (const char* prefix : {"stp::simt::(anonymous namespace)::", "stp::simt::", "void "})
+    for (std::size_t at = 0; (at = name.find(prefix)) != std::string::npos;)
+      name.erase(at, std::strlen(prefix));
+  name.erase(std::min(name.size(), name.find('(')));  // its parameters
+  return name;
 }
 
 std::string describe(const Fault& f) {

@@ -78,7 +78,7 @@ struct SharedArray {
 
 // One launch, as all workers see it.
 struct Launch {
-  const char* kernel;
+  Kernel kernel;
   Index3 grid, block;
   std::size_t dynamic_bytes;
   Body body;
@@ -211,7 +211,8 @@ void Worker::run_block(const Launch& launch, const Schedule& schedule, std::size
 }
 
 BlockView Worker::view() const {
-  return {.kernel = launch_ ? launch_->kernel : "",
+  return {.kernel = launch_ ? launch_->kernel : Kernel{"", nullptr},
+          .grid = launch_ ? launch_->grid : Index3{},
           .block = position_.block,
           .linear_block = linear_block_,
           .threads = threads_,
@@ -361,7 +362,7 @@ void* Worker::shared_array(const void* key, std::size_t bytes, std::size_t align
 
 void Worker::report(FaultKind kind, Site site, Site other) {
   const std::lock_guard lock(fault_mutex);
-  const char* kernel = launch_->kernel;
+  const char* kernel = launch_->kernel.name;
   for (Fault& known : faults()) {
     if (known.kind == kind && known.site == site && known.other == other && known.kernel == kernel) {
       ++known.count;
@@ -454,12 +455,12 @@ void note_written(const void* address, std::size_t bytes) {
   if (kChecker.filled) kChecker.filled(address, bytes);
 }
 
-void run(const char* kernel, Index3 grid, Index3 block, std::size_t dynamic_bytes, Body body, const void* args,
+void run(Kernel kernel, Index3 grid, Index3 block, std::size_t dynamic_bytes, Body body, const void* args,
          std::size_t args_bytes) {
   const std::size_t blocks = volume(grid), threads = volume(block);
   if (blocks == 0) return;
   if (threads == 0 || threads > kMaxThreads || threads % kWarp != 0 || dynamic_bytes > kSharedBytes) {
-    throw std::invalid_argument(std::string("simt: kernel ") + kernel + ": a block of " +
+    throw std::invalid_argument(std::string("simt: kernel ") + kernel.name + ": a block of " +
                                 std::to_string(threads) + " threads with " + std::to_string(dynamic_bytes) +
                                 " bytes");
   }

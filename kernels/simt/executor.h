@@ -121,7 +121,11 @@ void report(FaultKind kind, Site site, Site other = {});
 
 // Runs body(args) for every thread of every block.
 using Body = void (*)(const void* args);
-void run(const char* kernel, Index3 grid, Index3 block, std::size_t dynamic_bytes, Body body, const void* args,
+struct Kernel {
+  const char* name;
+  const void* code;  // where its instructions begin
+};
+void run(Kernel kernel, Index3 grid, Index3 block, std::size_t dynamic_bytes, Body body, const void* args,
          std::size_t args_bytes);
 
 }  // namespace stp::simt

@@ -1,6 +1,8 @@
 // What a warp does together: the host twins of mma and ldmatrix, all 32 lanes at once.
 #include "kernels/simt/ptx.h"
 
+#include "kernels/simt/checker.h"
+
 namespace stp::simt {
 
 namespace {
@@ -10,6 +12,7 @@ float bf16_half(std::uint32_t pair, int half) { return as_float(half ? pair & 0x
 // D += A B, the products added one after another: the hardware's order and rounding differ.
 template <int K>
 void multiply(float (&d)[16][8], const float (&a)[16][K], const float (&b)[K][8]) {
+  if (kChecker.multiplied) kChecker.multiplied(2 * 16 * 8 * K);
   for (int i = 0; i < 16; ++i)
     for (int k = 0; k < K; ++k)
       for (int j = 0; j < 8; ++j) d[i][j] += a[i][k] * b[k][j];

@@ -137,7 +137,8 @@ void launch(const char* name, void (*kernel)(Args), dim3 grid, dim3 block, std::
     const Call* c = static_cast<const Call*>(p);
     c->kernel(c->args);
   };
-  run(name, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, shared_bytes, body, &call, sizeof call);
+  run({name, reinterpret_cast<const void*>(kernel)}, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z},
+      shared_bytes, body, &call, sizeof call);
 }
 
 inline void sync_warp(Site here = Site::current()) {
@@ -206,9 +207,7 @@ inline void store8(void* p, uint2 v, Site here = Site::current()) { store_whole(
 
 inline float as_float(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 inline std::uint32_t as_bits(float value) { return std::bit_cast<std::uint32_t>(value); }
-inline std::uint16_t bf16_bits(float value) {
-  return to_bf16(value);
-}
+inline std::uint16_t bf16_bits(float value) { return to_bf16(value); }
 
 }  // namespace stp::simt
 

@@ -67,10 +67,14 @@ void TrafficMeter::flush_warp(int warp, int threads) {
   for (std::size_t t = begin; t < end; ++t) trace_[t].clear();
 }
 
-void TrafficMeter::end_block() { seen_by_block_.clear(); }
+void TrafficMeter::end_block(std::size_t shared_bytes) {
+  seen_by_block_.clear();
+  total_->shape.shared_bytes = shared_bytes;
+}
 
-void TrafficMeter::begin_launch(const std::string& kernel) {
+void TrafficMeter::begin_launch(const std::string& kernel, const LaunchShape& shape) {
   total_ = &totals_[kernel];
+  total_->shape = shape;
   seen_.clear();
 }
 

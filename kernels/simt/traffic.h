@@ -12,6 +12,13 @@
 
 namespace stp::simt {
 
+struct LaunchShape {
+  const void* code = nullptr;  // of the kernel
+  std::int64_t blocks = 0;
+  int threads = 0;               // of a block
+  std::size_t shared_bytes = 0;  // of a block
+};
+
 struct Traffic {
   std::int64_t requests = 0;    // warp-wide accesses to device memory
   std::int64_t sectors = 0;     // that they touch
@@ -21,6 +28,8 @@ struct Traffic {
   std::int64_t block_sectors =
       0;  // different sectors, block by block: the traffic behind a perfect first cache
   std::int64_t shared_requests = 0, wavefronts = 0, ideal_wavefronts = 0;
+  std::int64_t mma_flops = 0;
+  LaunchShape shape;  // of the last launch
 
   Traffic& operator+=(const Traffic& other);
   // Bytes moved over bytes asked for: 1 if every byte of every sector is used.
@@ -42,9 +51,10 @@ class TrafficMeter {
     trace_[static_cast<std::size_t>(thread)].push_back(access);
   }
   void flush_warp(int warp, int threads);
-  void end_block();
+  void end_block(std::size_t shared_bytes);
+  void multiplied(std::int64_t flops) { total_->mma_flops += flops; }
   // What follows belongs to a launch of this kernel; footprints are counted launch by launch.
-  void begin_launch(const std::string& kernel);
+  void begin_launch(const std::string& kernel, const LaunchShape& shape);
   Traffic take();                                   // of everything since the last time
   std::map<std::string, Traffic> take_by_kernel();  // the same, kernel by kernel
 
