@@ -1,18 +1,75 @@
 // Between clips and tubelets: copies. Every task owns one row of tubelets of one slot (all pixels of `y`
 // picture rows in `t` frames), so both sides are walked in runs of x pixels.
-#include "kernels/tubelet.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/tubelet.cpp"
+#include <hwy/foreach_target.h>
 
+#include "kernels/cpu/simd-inl.h"
+// simd-inl.h comes first: it is read again for every instruction set.
 #include <algorithm>
 #include <cassert>
-#include <cmath>
 
 #include "kernels/cpu/contribute.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/table.h"
+#include "kernels/tubelet.h"
 
+HWY_BEFORE_NAMESPACE();
+namespace stp::cpu::HWY_NAMESPACE {
+
+// A value of each channel, again and again: from index i % C on it fits a vector that begins at element i.
+struct ByChannel {
+  float at[4 + hn::MaxLanes(Floats())];
+
+  template <class Value>
+  ByChannel(int C, const Value& value) {
+    for (std::size_t i = 0; i < std::size(at); ++i) at[i] = value(i % static_cast<std::size_t>(C));
+  }
+};
+
+HWY_INLINE Vector sigmoid(Vector x) {
+  const Floats d;
+  const Vector one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, exp(hn::Min(hn::Neg(x), hn::Set(d, 87.0f)))));
+}
+
+void bound_pixels_range(const BoundPixelsForward& a, std::int64_t begin, std::int64_t end) {
+  const Floats d;
+  const std::size_t first = static_cast<std::size_t>(begin * a.C), C = static_cast<std::size_t>(a.C);
+  const ByChannel low(a.C, [&](std::size_t c) { return a.low[c]; }),
+      span(a.C, [&](std::size_t c) { return a.high[c] - a.low[c]; });
+  const Vector most = hn::Set(d, 255.0f), half = hn::Set(d, 0.5f);
+  for_vectors(static_cast<std::size_t>(end - begin) * C, [&](std::size_t i, std::size_t n) {
+    Vector s = sigmoid(load(a.x, first + i, n));
+    if (a.rounded) s = hn::Div(hn::Floor(hn::MulAdd(s, most, half)), most);
+    store(hn::MulAdd(hn::LoadU(d, span.at + i % C), s, hn::LoadU(d, low.at + i % C)), a.out, first + i, n);
+  });
+}
+
+void bound_pixels_backward_range(const BoundPixelsBackward& a, std::int64_t begin, std::int64_t end) {
+  const Floats d;
+  const std::size_t first = static_cast<std::size_t>(begin * a.C), C = static_cast<std::size_t>(a.C);
+  const ByChannel span(a.C, [&](std::size_t c) { return a.high[c] - a.low[c]; });
+  for_vectors(static_cast<std::size_t>(end - begin) * C, [&](std::size_t i, std::size_t n) {
+    const Vector s = sigmoid(load(a.x, first + i, n));
+    // forward: out = low + (high - low) s(x); the rounding passes its gradient straight through
+    const Vector slope = hn::Mul(hn::LoadU(d, span.at + i % C), hn::NegMulAdd(s, s, s));
+    store(hn::Mul(load(a.dout, first + i, n), slope), a.dx, first + i, n);
+  });
+}
+
+}  // namespace stp::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace stp::cpu {
 
+HWY_EXPORT(bound_pixels_range);
+HWY_EXPORT(bound_pixels_backward_range);
+
 namespace {
+
+constexpr std::int64_t kPixels = 4096;  // a thread takes at a time
 
 // Calls body(clip offset of the run, tubelet offset of its first pixel, step between its pixels) for each run
 // of `x` pixels of a channel, over all tubelets, in parallel.
@@ -49,8 +106,6 @@ struct Normalisation {
     }
   }
 };
-
-float sigmoid(float x) { return x >= 0 ? 1.0f / (1.0f + std::exp(-x)) : std::exp(x) / (1.0f + std::exp(x)); }
 
 }  // namespace
 
@@ -93,27 +148,16 @@ void frames_to_tubelets(const FramesToTubelets& a) {
 }
 
 void bound_pixels_forward(const BoundPixelsForward& a) {
-  constexpr std::int64_t kGrain = 4096;
-  parallel_ranges(a.rows, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin * a.C; i < end * a.C; ++i) {
-      const int c = static_cast<int>(i % a.C);
-      float s = sigmoid(a.x.f32()[i]);
-      if (a.rounded) s = std::round(s * 255.0f) / 255.0f;
-      a.out.f32()[i] = a.low[c] + (a.high[c] - a.low[c]) * s;
-    }
+  parallel_ranges(a.rows, kPixels, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(bound_pixels_range)(a, begin, end);
   });
 }
 
 void bound_pixels_backward(const BoundPixelsBackward& a) {
-  constexpr std::int64_t kGrain = 4096;
-  parallel_ranges(a.rows, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin * a.C; i < end * a.C; ++i) {
-      const int c = static_cast<int>(i % a.C);
-      const float s = sigmoid(a.x.f32()[i]);
-      // forward: out = low + (high - low) s(x); the rounding passes its gradient straight through
-      contribute(a.dx, i, a.dout.f32()[i] * (a.high[c] - a.low[c]) * s * (1.0f - s));
-    }
+  parallel_ranges(a.rows, kPixels, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(bound_pixels_backward_range)(a, begin, end);
   });
 }
 
 }  // namespace stp::cpu
+#endif  // HWY_ONCE
