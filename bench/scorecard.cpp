@@ -1,6 +1,7 @@
 // What the CUDA kernels ask of a GPU, counted by the checked executor on one clip of the real model: no GPU is
 // needed, and nothing here is a time. Prints a Markdown table; kernels/cuda/README.md says what it shows.
 //   bench_scorecard [--lines] [NAME]      only cases whose name begins so
+//   bench_scorecard --ladder              the rungs of kernels/ladder, forward
 // --lines prints for bench/scorecard.sh instead, one kernel a line: its name, its function, blocks, threads and
 // shared bytes of a block, footprint, F X S V C W.
 #include <cstdio>
@@ -10,6 +11,7 @@
 
 #include "bench/pass.h"
 #include "kernels/simt/checker.h"
+#include "tests/simt/rungs.h"
 
 namespace {
 
@@ -93,9 +95,35 @@ void run(const OpCase& c, const Backend& backend, bool lines) {
   std::fflush(stdout);
 }
 
+// What each rung asks for and moves: without any cache, and behind a perfect first one.
+void run_ladder() {
+  std::printf("| rung | asked, MB | moved, MB | past a first cache, MB | S | V | shared, wavefronts |\n");
+  std::printf("|---|---|---|---|---|---|---|\n");
+  const auto megabytes = [](std::int64_t sectors) {
+    return 1e-6 * kSectorBytes * static_cast<double>(sectors);
+  };
+  for (const Rung& rung : rungs()) {
+    const Backend backend(Device::simt, rung.table);
+    const OpCase c = rung.cases(Scale::clip).front();
+    const std::vector<Tensor> inputs = bench::tensors(c, backend, false);
+    simt::kChecker.take_traffic();
+    bench::pass(c, inputs, false);
+    const Score s = score(rung.name, simt::kChecker.take_traffic(), {}, -1);
+    const Traffic& t = s.traffic;
+    std::printf("| %s | %.3f | %.3f | %.3f | %s | %s | %lld |\n", rung.name.c_str(),
+                1e-6 * static_cast<double>(t.bytes), megabytes(t.sectors), megabytes(t.block_sectors),
+                figure(s.S).c_str(), figure(s.V).c_str(), static_cast<long long>(t.wavefronts));
+    std::fflush(stdout);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "--ladder") == 0) {
+    run_ladder();
+    return 0;
+  }
   const bool lines = argc > 1 && std::strcmp(argv[1], "--lines") == 0;
   const std::string only = argc > 1 + lines ? argv[1 + lines] : "";
   const Backend backend(Device::simt);

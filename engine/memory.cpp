@@ -97,10 +97,13 @@ struct Backend::State {
   }
 };
 
-Backend::Backend(Device device, MemoryOptions options) : state_(std::make_shared<State>()) {
+Backend::Backend(Device device, MemoryOptions options) : Backend(device, stp::kernels(device), options) {}
+
+Backend::Backend(Device device, const KernelTable& table, MemoryOptions options)
+    : state_(std::make_shared<State>()) {
   if (!present(device)) refuse("device {} is not present on this machine; use --device cpu", name_of(device));
   state_->device = device;
-  state_->table = &stp::kernels(device);
+  state_->table = &table;
   state_->options = options;
 }
 

@@ -36,6 +36,8 @@ class Backend {
  public:
   // Throws Error (usage) if the device is not present on this machine.
   explicit Backend(Device device, MemoryOptions options = {});
+  // The same with the kernels of another table, which must outlive it: how single kernels are tried.
+  Backend(Device device, const KernelTable& table, MemoryOptions options = {});
 
   Device device() const;
   const KernelTable& kernels() const;

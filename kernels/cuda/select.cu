@@ -1,8 +1,9 @@
 // Which tokens stay: noise, decision, selection, compaction, gathering.
 //
 //   noise    g = -log(-log u)
-//   decide   y_0 = sigmoid(((l_0 + g_0) - (l_1 + g_1)) / temperature), keep = previous y_0 or previous [y_0 >
-//   y_1] top_k    a score's rank is how many scores of its segment come before it; the K first are chosen
+//   decide   y_0 = sigmoid(((l_0 + g_0) - (l_1 + g_1)) / temperature)
+//            keep = previous y_0, or hard: previous where y_0 > y_1
+//   top_k    a score's rank is how many scores of its segment come before it; the K first are chosen
 //   compact  the kept tokens in order: a token's place is how many kept ones come before it
 //
 // Plan: noise and decision have a thread for each token. top_k is a block for each segment, which counts ranks
@@ -11,6 +12,7 @@
 // each.
 #include "kernels/select.h"
 
+#include "kernels/cuda/rank.cuh"
 #include "kernels/cuda/rows.cuh"
 #include "kernels/philox.h"
 
@@ -85,14 +87,6 @@ __device__ __forceinline__ Count count_in_block(bool flag) {
 // --- The K highest.
 
 constexpr int kMostStaged = 4096;  // scores of a segment in shared memory, 16 KiB
-
-__device__ __forceinline__ float score_of(const TopK& a, std::int64_t segment, int i) {
-  const float score = a.scores[(segment * a.P + i) * a.stride];
-  return score == score ? score : -INFINITY;
-}
-__device__ __forceinline__ int comes_before(float other, int j, float mine, int i) {
-  return other > mine || (other == mine && j < i) ? 1 : 0;
-}
 
 // Staged: the scores lie in shared memory, else they are read again for every rank.
 template <bool Staged>

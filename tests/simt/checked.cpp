@@ -1,9 +1,10 @@
-// Every op case under the checked build: no race, nothing out of bounds, nothing read before it was written, no
-// divergent barrier, no wrong alignment.
+// Every op case, and every rung of the ladder, under the checked build: no race, nothing out of bounds, nothing
+// read before it was written, no divergent barrier, no wrong alignment.
 #include <doctest/doctest.h>
 
 #include "kernels/simt/executor.h"
 #include "tests/harness/verify.h"
+#include "tests/simt/rungs.h"
 
 namespace stp::test {
 
@@ -14,6 +15,21 @@ TEST_CASE("simt, checked: no kernel does what it must not") {
       simt::settings().schedule = {order, 7};
       all_bits(c, Backend(Device::simt));
       for (const simt::Fault& fault : simt::take_faults()) FAIL_CHECK(c.name, ": ", simt::describe(fault));
+    }
+  }
+  simt::settings() = {};
+}
+
+TEST_CASE("simt, checked: no rung of the ladder does what it must not") {
+  simt::settings().collect = true;
+  for (const Rung& rung : rungs()) {
+    const Backend backend(Device::simt, rung.table);
+    for (const OpCase& c : rung.cases()) {
+      std::vector<Tensor> inputs;
+      for (const CaseInput& i : c.inputs) inputs.push_back(Tensor::from(backend, i.shape, i.values));
+      c.call(nullptr, inputs);
+      for (const simt::Fault& fault : simt::take_faults())
+        FAIL_CHECK(rung.name, ", ", c.name, ": ", simt::describe(fault));
     }
   }
   simt::settings() = {};

@@ -10,7 +10,7 @@ namespace {
 struct FloorArguments {
   std::string labels, splits, layout = "hmdb51";
   int split = 1;
-  std::vector<double> accuracies = {100};
+  std::vector<double> accuracies = {100, 90, 80, 70, 60, 50, 40, 30, 20, 10};
 };
 
 void run(const FloorArguments& a, Console& console) {

@@ -27,8 +27,10 @@ std::string number(double value, int width, int digits) {
                            : fmt::format("{:>{}.{}f}", value, width, digits);
 }
 
-std::string row(const std::string& name, double cmap, double f1, const std::vector<double>& precisions) {
-  std::string text = fmt::format("{:<32}{}{}", name, number(cmap, 9, 2), number(f1, 8, 3));
+std::string row(const std::string& name, double cmap, double f1, double f1_logits,
+                const std::vector<double>& precisions) {
+  std::string text =
+      fmt::format("{:<32}{}{}{}", name, number(cmap, 9, 2), number(f1, 8, 3), number(f1_logits, 10, 3));
   for (const double p : precisions) text += number(100 * p, 14, 1);
   return text + "\n";
 }
@@ -69,17 +71,18 @@ std::string floor_table(const SplitLabels& labels, const std::vector<double>& ac
   const ChancePoints chance = chance_points(labels.train, labels.test);
   std::string text = fmt::format("{} classes, {} training and {} test clips\n", labels.classes.size(),
                                  labels.train.actions.size(), labels.test.actions.size());
-  text += fmt::format("{:<32}{:>9}{:>8}", "", "cMAP %", "F1");
+  text += fmt::format("{:<32}{:>9}{:>8}{:>10}", "", "cMAP %", "F1", "F1 logits");
   for (const std::string& name : labels.attributes)
     text += fmt::format("{:>14}", printable(name).substr(0, 13));
   text += "\n";
-  text += row("positive training clips, %", kNone, kNone, shares(labels.train));
-  text += row("chance: constant, all present", chance.cmap, chance.f1_ones, shares(labels.test));
-  text += row("chance: training majority", chance.cmap, chance.f1_majority, {});
+  text += row("positive training clips, %", kNone, kNone, kNone, shares(labels.train));
+  text +=
+      row("chance: constant, all present", chance.cmap, chance.f1_ones, chance.f1_ones, shares(labels.test));
+  text += row("chance: training share", chance.cmap, chance.f1_majority, chance.f1_logits, {});
   for (const double accuracy : accuracies) {
     const FloorPoint floor = action_posterior_floor(labels.train, labels.test, accuracy);
-    text +=
-        row(fmt::format("action known to {:.1f} %", 100 * accuracy), floor.cmap, floor.f1, floor.precisions);
+    text += row(fmt::format("action known to {:.2f} %", 100 * accuracy), floor.cmap, floor.f1, floor.f1_logits,
+                floor.precisions);
   }
   return text;
 }

@@ -20,7 +20,8 @@ struct SplitLabels {
 SplitLabels read_split_labels(Layout layout, const std::filesystem::path& splits, int split,
                               const std::filesystem::path& labels);
 
-// Chance, and the action-posterior floor at each of the accuracies (0 to 1), as a table for people.
+// Chance, and the action-posterior floor at each of the accuracies (0 to 1), as a table for people: cMAP, F1 by
+// p > 0.5 and by logit > 0.5, and the AP of each attribute.
 std::string floor_table(const SplitLabels& labels, const std::vector<double>& accuracies);
 
 }  // namespace stp

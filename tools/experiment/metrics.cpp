@@ -1,6 +1,8 @@
 #include "tools/experiment/metrics.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "engine/check.h"
@@ -24,17 +26,46 @@ double mean(const std::vector<double>& values) {
              : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-// Share of positives of each attribute among the clips of one action, and among all (action -1).
-std::vector<double> frequencies(const LabelTable& table, int action) {
-  std::vector<double> share(table.attributes, 0.0);
-  double clips = 0;
-  for (std::size_t i = 0; i < table.actions.size(); ++i) {
-    if (action >= 0 && table.actions[i] != action) continue;
-    ++clips;
-    for (std::size_t a = 0; a < table.attributes; ++a) share[a] += table.positive[i * table.attributes + a];
+// The given rows of a table, one after another.
+template <class T>
+std::vector<T> rows_of(const std::vector<T>& table, std::span<const std::size_t> rows, std::size_t width) {
+  std::vector<T> values;
+  values.reserve(rows.size() * width);
+  for (const std::size_t i : rows) {
+    const auto row = table.begin() + static_cast<std::ptrdiff_t>(i * width);
+    values.insert(values.end(), row, row + static_cast<std::ptrdiff_t>(width));
   }
-  for (double& s : share) s = clips > 0 ? s / clips : 0;
+  return values;
+}
+
+// (A) share of positives among all clips.
+std::vector<double> overall_shares(const LabelTable& table) {
+  std::vector<double> share(table.attributes, 0.0);
+  for (std::size_t i = 0; i < table.positive.size(); ++i) share[i % table.attributes] += table.positive[i];
+  for (double& s : share) s /= static_cast<double>(std::max<std::size_t>(table.actions.size(), 1));
   return share;
+}
+
+// (C, A) share of positives among the clips of each class and one more, which has the overall share.
+std::vector<double> class_shares(const LabelTable& table, const std::vector<double>& overall) {
+  const std::size_t A = table.attributes;
+  std::vector<double> clips(table.classes, 1.0), share;
+  for (std::size_t c = 0; c < table.classes; ++c) share.insert(share.end(), overall.begin(), overall.end());
+  for (std::size_t i = 0; i < table.actions.size(); ++i) {
+    const auto c = static_cast<std::size_t>(table.actions[i]);
+    ++clips[c];
+    for (std::size_t a = 0; a < A; ++a) share[c * A + a] += table.positive[i * A + a];
+  }
+  for (std::size_t i = 0; i < share.size(); ++i) share[i] /= clips[i / A];
+  return share;
+}
+
+// The value below which the part `q` of sorted values lies, linear between neighbours.
+double quantile(const std::vector<double>& sorted, double q) {
+  const double place = q * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
 // The class an attacker of the given accuracy sees.
@@ -49,6 +80,8 @@ int seen_action(int action, std::size_t classes, double accuracy, Random& random
 double average_precision(std::span<const double> scores, std::span<const int> positive) {
   check(scores.size() == positive.size(), "average precision: {} scores for {} labels", scores.size(),
         positive.size());
+  check(std::none_of(scores.begin(), scores.end(), [](double score) { return std::isnan(score); }),
+        "average precision: a score is NaN; look for the step in which the training diverged");
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return scores[i] > scores[j]; });
@@ -65,6 +98,7 @@ double average_precision(std::span<const double> scores, std::span<const int> po
 }
 
 double f1_score(std::span<const double> scores, std::span<const int> positive, double threshold) {
+  check(scores.size() == positive.size(), "F1: {} scores for {} labels", scores.size(), positive.size());
   double hits = 0, predicted = 0, total = 0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const bool says = scores[i] > threshold, is = positive[i] != 0;
@@ -84,6 +118,20 @@ std::vector<double> AttributeScores::precisions() const {
 }
 
 double AttributeScores::cmap() const { return 100 * mean(precisions()); }
+
+double AttributeScores::cmap_of_present() const {
+  std::vector<double> values;
+  for (std::size_t a = 0; a < attributes; ++a) {
+    const std::vector<int> truth = column(positive, a, attributes);
+    if (std::find_if(truth.begin(), truth.end(), [](int p) { return p != 0; }) == truth.end()) continue;
+    values.push_back(average_precision(column(scores, a, attributes), truth));
+  }
+  return 100 * mean(values);
+}
+
+AttributeScores AttributeScores::rows(std::span<const std::size_t> clips) const {
+  return {attributes, rows_of(scores, clips, attributes), rows_of(positive, clips, attributes)};
+}
 
 double AttributeScores::f1(double threshold) const {
   std::vector<double> values;
@@ -110,6 +158,29 @@ double ActionScores::top1() const {
   return labels.empty() ? 0 : 100 * right / static_cast<double>(labels.size());
 }
 
+ActionScores ActionScores::rows(std::span<const std::size_t> clips) const {
+  return {classes, rows_of(scores, clips, classes), rows_of(labels, clips, 1)};
+}
+
+Interval bootstrap_interval(std::size_t n, const std::function<double(std::span<const std::size_t>)>& statistic,
+                            std::uint64_t seed, int resamples, double level) {
+  check(n > 0 && resamples > 0, "bootstrap: {} clips and {} resamples; both must be positive", n, resamples);
+  check(level > 0 && level < 1, "bootstrap: level {} is not in (0, 1)", level);
+  std::vector<double> values;
+  std::vector<std::size_t> clips(n);
+  for (int r = 0; r < resamples; ++r) {
+    Random random(seed, stream_id("bootstrap", {static_cast<std::uint64_t>(r)}));
+    for (std::size_t& clip : clips) clip = random.below(n);
+    values.push_back(statistic(clips));
+  }
+  std::sort(values.begin(), values.end());
+  return {quantile(values, (1 - level) / 2), quantile(values, (1 + level) / 2)};
+}
+
+double leakage_removed(double raw, double method, double constant) {
+  return raw > constant ? (raw - method) / (raw - constant) : std::numeric_limits<double>::quiet_NaN();
+}
+
 ChancePoints chance_points(const LabelTable& train, const LabelTable& test) {
   ChancePoints points;
   std::vector<std::int64_t> counts(train.classes, 0);
@@ -122,19 +193,17 @@ ChancePoints chance_points(const LabelTable& train, const LabelTable& test) {
   AttributeScores scores = {test.attributes, std::vector<double>(test.positive.size(), 1.0), test.positive};
   points.cmap = scores.cmap();
   points.f1_ones = scores.f1();
-  const std::vector<double> share = frequencies(train, -1);
-  for (std::size_t i = 0; i < scores.scores.size(); ++i)
-    scores.scores[i] = share[i % test.attributes] > 0.5 ? 1 : 0;
+  const std::vector<double> share = overall_shares(train);
+  for (std::size_t i = 0; i < scores.scores.size(); ++i) scores.scores[i] = share[i % test.attributes];
   points.f1_majority = scores.f1();
+  points.f1_logits = scores.f1(kLogitRule);
   return points;
 }
 
 FloorPoint action_posterior_floor(const LabelTable& train, const LabelTable& test, double accuracy, int draws) {
   check(accuracy >= 0 && accuracy <= 1, "floor: accuracy {} is not in [0, 1]", accuracy);
   const std::size_t A = test.attributes;
-  const std::vector<double> overall = frequencies(train, -1);
-  std::vector<std::vector<double>> of_class;
-  for (std::size_t c = 0; c < train.classes; ++c) of_class.push_back(frequencies(train, static_cast<int>(c)));
+  const std::vector<double> overall = overall_shares(train), of_class = class_shares(train, overall);
 
   FloorPoint floor;
   floor.precisions.assign(A, 0.0);
@@ -144,14 +213,14 @@ FloorPoint action_posterior_floor(const LabelTable& train, const LabelTable& tes
     AttributeScores scores = {A, {}, test.positive};
     for (int action : test.actions) {
       const auto seen = static_cast<std::size_t>(seen_action(action, train.classes, accuracy, random));
-      for (std::size_t a = 0; a < A; ++a) {
-        scores.scores.push_back(accuracy * of_class[seen][a] + (1 - accuracy) * overall[a]);
-      }
+      for (std::size_t a = 0; a < A; ++a)
+        scores.scores.push_back(accuracy * of_class[seen * A + a] + (1 - accuracy) * overall[a]);
     }
     const std::vector<double> precisions = scores.precisions();
     for (std::size_t a = 0; a < A; ++a) floor.precisions[a] += precisions[a] / count;
-    floor.cmap += scores.cmap() / count;
+    floor.cmap += 100 * mean(precisions) / count;
     floor.f1 += scores.f1() / count;
+    floor.f1_logits += scores.f1(kLogitRule) / count;
   }
   return floor;
 }

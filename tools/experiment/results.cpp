@@ -104,9 +104,7 @@ Results results_from(const Json& json, const std::filesystem::path& file) {
 double leakage_removed(const Results& results, const MethodResult& method) {
   const MethodResult* raw = results.find("raw");
   if (!raw) return std::numeric_limits<double>::quiet_NaN();
-  const double above = raw->worst().cmap - results.chance.cmap;
-  return above > 0 ? (raw->worst().cmap - method.worst().cmap) / above
-                   : std::numeric_limits<double>::quiet_NaN();
+  return leakage_removed(raw->worst().cmap, method.worst().cmap, results.chance.cmap);
 }
 
 std::string results_table(const Results& results, const LabelTable& train, const LabelTable& test) {
