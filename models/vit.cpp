@@ -72,7 +72,7 @@ Tensor Trunk::embed(Tape* tape, const ClipInput& input, const Observer& observe)
   const Tensor values = tubelets(tape, input, layout_of(input));
   const Tensor embedded = patch_embed_of(tape, input)(tape, stored_as(tape, values, options.storage));
   show(observe, "patch_embed", embedded);
-  const Tensor placed = add_row(tape, embedded, pos_embed);
+  Tensor placed = add_row(tape, embedded, pos_embed);
   show(observe, "embed", placed);
   return placed;
 }

@@ -132,12 +132,19 @@ HWY_INLINE float sum_vectors(std::size_t n, const Term& term) {
 
 // ---- functions
 
+// `x`, but at least `low`; NaN stays NaN, which hn::Max does not promise.
+HWY_INLINE Vector at_least(Vector x, float low) {
+  const Vector bound = hn::Set(Floats(), low);
+  return hn::IfThenElse(hn::Lt(x, bound), bound, x);
+}
+
 // e^x for x < 88 within 1.5 units in the last place; below -87 the smallest normal number stands for zero.
+// NaN stays NaN: a network that diverged must not look like one that did not.
 // e^x = 2^n e^r with |r| <= ln 2 / 2; e^r = 1 + r + r^2 P(r), P minimax of degree 4 (relative error 3.1e-9).
 HWY_INLINE Vector exp(Vector x) {
   const Floats d;
   const hn::RebindToSigned<Floats> di;
-  x = hn::Max(x, hn::Set(d, -87.3f));
+  x = at_least(x, -87.3f);
   const Vector n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
   Vector r = hn::NegMulAdd(n, hn::Set(d, 0.693145752f), x);  // ln 2 in two parts: n times the first is exact
   r = hn::NegMulAdd(n, hn::Set(d, 1.42860677e-6f), r);

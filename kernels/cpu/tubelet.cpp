@@ -30,7 +30,7 @@ struct ByChannel {
 HWY_INLINE Vector sigmoid(Vector x) {
   const Floats d;
   const Vector one = hn::Set(d, 1.0f);
-  return hn::Div(one, hn::Add(one, exp(hn::Min(hn::Neg(x), hn::Set(d, 87.0f)))));
+  return hn::Div(one, hn::Add(one, exp(hn::Neg(at_least(x, -87.0f)))));
 }
 
 void bound_pixels_range(const BoundPixelsForward& a, std::int64_t begin, std::int64_t end) {

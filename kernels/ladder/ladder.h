@@ -5,11 +5,13 @@
 #include "kernels/select.h"
 #include "kernels/tubelet.h"
 
-#define RUNG(kernel, Args, rung) void rung(const Args&);
 namespace stp::cuda::ladder {
+#define RUNG(kernel, Args, rung) void rung(const Args&);
 #include "kernels/ladder/list.h"
+#undef RUNG
 }  // namespace stp::cuda::ladder
 namespace stp::simt::ladder {
+#define RUNG(kernel, Args, rung) void rung(const Args&);
 #include "kernels/ladder/list.h"
-}  // namespace stp::simt::ladder
 #undef RUNG
+}  // namespace stp::simt::ladder

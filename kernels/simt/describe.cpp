@@ -73,7 +73,7 @@ std::string describe_instruction(const void* instruction) {
   std::array<char, 64> unknown{};
   std::snprintf(unknown.data(), unknown.size(), "instruction %#zx", static_cast<std::size_t>(address));
   // What a call returns to is one behind the call.
-  const std::string place = addr2line("", reinterpret_cast<const void*>(address - 1));
+  const std::string place = addr2line("", static_cast<const char*>(instruction) - 1);
   return place.empty() || place[0] == '?' ? unknown.data() : shortened(place.substr(0, place.find(" (")));
 }
 

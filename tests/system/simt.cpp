@@ -18,20 +18,31 @@ std::vector<Json> log_of(const Workplace& place, const std::string& run) {
   return log;
 }
 
-// Every number that both logs hold; they are the losses.
+// Thirty steps of AdamW, which divides by the gradient's size, make much of roundings: 1e-7 becomes 1e-3.
+bool close(double x, double y) { return std::abs(x - y) <= 2e-3 + 2e-2 * std::abs(x); }
+
+// What is measured in the end are steps, not losses: where two of the ten clips score alike, that rounding
+// turns their order, and an average precision jumps by some points.
+bool near(const Json& a, const Json& b) { return std::abs(a.get<double>() - b.get<double>()) <= 10; }
+
+// Every value that both logs hold: losses, counts and names, and the metrics of the results.
 void check_close(const Json& a, const Json& b) {
   CAPTURE(a.dump());
   CAPTURE(b.dump());
   REQUIRE(a.size() == b.size());
   for (const auto& [key, value] : a.items()) {
+    CAPTURE(key);
     REQUIRE(b.contains(key));
-    if (!value.is_number_float()) {
+    if (key == "cmap") {
+      REQUIRE(value.size() == b[key].size());
+      for (std::size_t i = 0; i < value.size(); ++i) CHECK(near(value[i], b[key][i]));
+    } else if (key == "top1") {
+      CHECK(near(value, b[key]));
+    } else if (value.is_number_float()) {
+      CHECK(close(value, b[key]));
+    } else {
       CHECK(value == b[key]);
-      continue;
     }
-    // Thirty steps of AdamW, which divides by the gradient's size, make much of roundings: 1e-7 becomes 1e-3.
-    const double x = value, y = b[key];
-    CHECK(std::abs(x - y) <= 2e-3 + 2e-2 * std::abs(x));
   }
 }
 
