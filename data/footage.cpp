@@ -19,16 +19,16 @@ class Shrinker {
   explicit Shrinker(int short_side) : short_side_(short_side) {}
 
   // What the frame becomes; valid until the next call, and as long as the frame.
-  Picture operator()(const Frame& frame) {
+  Picture operator()(const Picture& frame) {
     const int shorter = std::min(frame.width, frame.height);
-    if (short_side_ == 0 || shorter <= short_side_) return {frame.height, frame.width, frame.rgb};
+    if (short_side_ == 0 || shorter <= short_side_) return frame;
     if (!resizer_) prepare(frame, static_cast<double>(short_side_) / shorter);
     (*resizer_)(frame.rgb, rgb_);
     return {height_, width_, rgb_};
   }
 
  private:
-  void prepare(const Frame& frame, double factor) {
+  void prepare(const Picture& frame, double factor) {
     width_ = static_cast<int>(std::lround(frame.width * factor));
     height_ = static_cast<int>(std::lround(frame.height * factor));
     rgb_.resize(std::size_t{3} * height_ * width_);
@@ -40,6 +40,23 @@ class Shrinker {
   std::vector<std::uint8_t> rgb_;
 };
 
+// What is kept of the frames of one video, given in order.
+class Keeper {
+ public:
+  Keeper(std::unique_ptr<FrameFilter> filter, int short_side)
+      : filter_(std::move(filter)), shrink_(short_side) {}
+
+  bool needs_every_frame() const { return filter_ && filter_->needs_every_frame(); }
+  Picture operator()(int number, const Frame& frame) {
+    const Picture picture = {frame.height, frame.width, frame.rgb};
+    return shrink_(filter_ ? (*filter_)(number, picture) : picture);
+  }
+
+ private:
+  std::unique_ptr<FrameFilter> filter_;
+  Shrinker shrink_;
+};
+
 }  // namespace
 
 Picture Footage::picture(int number) const {
@@ -49,11 +66,12 @@ Picture Footage::picture(int number) const {
 }
 
 FootageStore::FootageStore(std::vector<std::filesystem::path> paths, int short_side, std::size_t cache_bytes,
-                           std::size_t whole_bytes)
+                           std::size_t whole_bytes, Filters filters)
     : paths_(std::move(paths)),
       short_side_(short_side),
       cache_bytes_(cache_bytes),
       whole_bytes_(whole_bytes),
+      filters_(std::move(filters)),
       frames_(paths_.size(), 0),
       kept_(paths_.size()) {}
 
@@ -63,7 +81,7 @@ FootageStore::Whole FootageStore::whole(std::size_t item) {
     if (frames_[item] > 0) return {frames_[item], kept_[item]};
   }
   const auto source = open_frames(paths_[item]);
-  Shrinker shrink(short_side_);
+  Keeper keep_frame(filter(item), short_side_);
   Footage footage;
   Frame frame;
   int frames = 0;
@@ -71,7 +89,7 @@ FootageStore::Whole FootageStore::whole(std::size_t item) {
   while (fits ? source->next(frame) : source->skip()) {
     ++frames;
     if (!fits) continue;
-    const Picture picture = shrink(frame);
+    const Picture picture = keep_frame(frames - 1, frame);
     fits = footage.rgb.size() + picture.rgb.size() <= whole_bytes_;
     if (fits) {
       footage.rgb.insert(footage.rgb.end(), picture.rgb.begin(), picture.rgb.end());
@@ -109,20 +127,21 @@ void FootageStore::visit(std::size_t item, const Whole& whole, std::span<const i
     return;
   }
   const auto source = open_frames(paths_[item]);
-  Shrinker shrink(short_side_);
+  Keeper keep_frame(filter(item), short_side_);
   Frame frame;
   int at = 0;  // frames read or skipped
   for (const int number : numbers) {
     bool there = true;
     while (there && at < number) {
-      there = source->skip();
+      there = keep_frame.needs_every_frame() ? source->next(frame) : source->skip();
+      if (there && keep_frame.needs_every_frame()) keep_frame(at, frame);
       at += there;
     }
     if (!there || !source->next(frame))
       fail("{}: {} frames decode, where there were {} before; leave the file alone while it is read",
            shown(paths_[item]), at, whole.frames);
     ++at;
-    visitor(number, shrink(frame));
+    visitor(number, keep_frame(number, frame));
   }
 }
 

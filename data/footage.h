@@ -27,6 +27,20 @@ struct Footage {
   Picture picture(int number) const;
 };
 
+// What becomes of the frames of one video as they are decoded, in their order.
+class FrameFilter {
+ public:
+  virtual ~FrameFilter() = default;
+  FrameFilter() = default;
+  FrameFilter(const FrameFilter&) = delete;
+  FrameFilter& operator=(const FrameFilter&) = delete;
+
+  // Whether it must see every frame from the first, or only those that are used.
+  virtual bool needs_every_frame() const = 0;
+  // What frame `number` becomes, of the same size; valid until the next call.
+  virtual Picture operator()(int number, const Picture& frame) = 0;
+};
+
 // Frames by item. Only what decodes counts: the length of a video is found by decoding it once, whatever its
 // header says. Every function may be called from several threads.
 class FootageStore {
@@ -35,8 +49,10 @@ class FootageStore {
   // are). Up to `cache_bytes` of whole videos are kept: those that came first, until the budget is spent.
   // Of a video that is not kept, at most `whole_bytes` are held at a time.
   static constexpr std::size_t kWholeBytes = std::size_t{256} << 20;
+  // Before that every frame passes the item's `filter`, if there is one.
+  using Filters = std::function<std::unique_ptr<FrameFilter>(std::size_t)>;
   FootageStore(std::vector<std::filesystem::path> paths, int short_side, std::size_t cache_bytes,
-               std::size_t whole_bytes = kWholeBytes);
+               std::size_t whole_bytes = kWholeBytes, Filters filters = {});
 
   struct Whole {
     int frames = 0;                          // that decode; at least 1
@@ -57,9 +73,12 @@ class FootageStore {
  private:
   std::shared_ptr<const Footage> keep(std::size_t item, int frames, Footage footage);
 
+  std::unique_ptr<FrameFilter> filter(std::size_t item) const { return filters_ ? filters_(item) : nullptr; }
+
   std::vector<std::filesystem::path> paths_;
   int short_side_;
   std::size_t cache_bytes_, whole_bytes_;
+  Filters filters_;
   mutable std::mutex mutex_;  // guards what follows
   std::size_t cached_bytes_ = 0;
   std::vector<int> frames_;  // per item; 0: not known yet

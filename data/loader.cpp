@@ -114,7 +114,12 @@ std::vector<Run> runs_of(const Batch& batch) {
 class ClipMaker {
  public:
   ClipMaker(const std::vector<Item>& items, const LoaderOptions& options)
-      : options_(options), store_(paths_of(items), options.short_side, options.cache_bytes) {}
+      : options_(options),
+        obfuscator_(options.obfuscation, items),
+        store_(paths_of(items), options.short_side, options.cache_bytes, FootageStore::kWholeBytes,
+               [this](std::size_t item) { return obfuscator_.filter(item); }) {}
+  ClipMaker(const ClipMaker&) = delete;  // the store asks this one for filters
+  ClipMaker& operator=(const ClipMaker&) = delete;
 
   // Reads the video of the run once, in the order of its frames, for all samples of the run.
   void fill(const Run& run, Batch& batch) {
@@ -134,8 +139,13 @@ class ClipMaker {
     store_.visit(run.item, whole, numbers, [&](int number, const Picture& picture) {
       for (const auto& [sample, t] : uses[number]) cut(picture, *sample, t, batch);
     });
-    for (const Sample& sample : samples)
-      apply(sample.augmentation, clip_of(batch, sample.b), options_.T, options_.Y, options_.X);
+    for (const Sample& sample : samples) {
+      const std::span<std::uint8_t> clip = clip_of(batch, sample.b);
+      apply(sample.augmentation, clip, options_.T, options_.Y, options_.X);
+      const Obfuscation& o = options_.obfuscation;
+      if (o.kind == Obfuscation::Kind::downsample)
+        coarsen(clip, options_.T, options_.Y, options_.X, o.factor, o.nearest);
+    }
   }
 
  private:
@@ -190,6 +200,7 @@ class ClipMaker {
   }
 
   LoaderOptions options_;
+  Obfuscator obfuscator_;
   FootageStore store_;
 };
 

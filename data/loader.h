@@ -11,6 +11,7 @@
 #include "data/augment.h"
 #include "data/clip.h"
 #include "data/dataset.h"
+#include "data/obfuscation.h"
 
 namespace stp {
 
@@ -41,6 +42,7 @@ struct LoaderOptions {
   int clips = 5, crops = 3;     // even views
   int short_side = 0;           // frames are first scaled down to this shorter side (0: not); bounds the cache
   std::size_t cache_bytes = 0;  // of decoded frames kept in memory
+  Obfuscation obfuscation;      // of what is delivered, whatever the views
   int threads = 2;
   int ahead = 3;  // batches made ahead of the one in use
 };

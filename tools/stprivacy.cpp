@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   add_train(app, program);
   add_evaluate(app, program);
   add_floor(app, program);
+  add_reproduce(app, program);
   add_anonymize(app, program);
   add_inspect(app, program);
   add_import(app, program);

@@ -39,6 +39,7 @@ class Workplace {
     return train(run, {"--resume"}, meanwhile);
   }
 
+  const std::filesystem::path& folder() const { return folder_.path(); }
   std::filesystem::path operator/(const std::string& run) const { return folder_ / run; }
 
   // Every file of a run with its content, but for its clocks and its lock.

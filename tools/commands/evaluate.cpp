@@ -1,5 +1,6 @@
 // stprivacy evaluate RUN: the table of a finished run, or phase evaluate once more with other options.
 #include "engine/digest.h"
+#include "tools/anonymise/deliver.h"
 #include "tools/commands/commands.h"
 #include "tools/experiment/reevaluate.h"
 
@@ -12,11 +13,13 @@ struct EvaluateArguments {
   std::optional<double> keep;
   std::optional<std::int64_t> attackers, steps;
   std::vector<std::string> set;
+  bool on_files = false;
+  int quality = AnonymiseOptions().quality;
 };
 
 // The options as settings of the recipe, and what an evaluation with them is called.
 EvaluationRequest request_of(const EvaluateArguments& a) {
-  EvaluationRequest request = {a.run, a.name, {}};
+  EvaluationRequest request = {a.run, a.name, {}, {}};
   std::vector<std::string> parts;
   const auto add = [&](const std::string& part, const std::string& flag) {
     parts.push_back(part);
@@ -34,6 +37,10 @@ EvaluationRequest request_of(const EvaluateArguments& a) {
     parts.push_back("set-" + hexadecimal(digest(std::as_bytes(std::span(all)))));
     request.flags.insert(request.flags.end(), a.set.begin(), a.set.end());
   }
+  if (a.on_files) {
+    parts.push_back(fmt::format("files-{}", a.quality));
+    request.delivered = request.run / (parts.back() + (a.keep ? fmt::format("_keep-{}", *a.keep) : ""));
+  }
   if (request.name.empty()) request.name = fmt::format("{}", fmt::join(parts, "_"));
   return request;
 }
@@ -47,13 +54,25 @@ void check_name(const std::string& name) {
         "evaluate: the name '{}' must be at most 100 letters, digits, '-', '_' or '.'", name);
 }
 
+// The data set as files, encoded once and judged as often as wanted.
+void deliver(const EvaluateArguments& a, const EvaluationRequest& request, const Backend& backend,
+             Console& console) {
+  const LoadedModel model = load_model(a.run, backend);
+  AnonymiseOptions options;
+  options.alpha = a.keep;
+  options.quality = a.quality;
+  if (!model.anonymiser->redraws()) options.mode = AnonymiseMode::mask;
+  deliver_dataset(model, options, read_dataset(evaluation_recipe(model.recipe, a.set).dataset()),
+                  request.delivered, console);
+}
+
 void evaluate(const EvaluateArguments& a, const Program& program, Console& console) {
   const EvaluationRequest request = request_of(a);
   check_name(request.name);
-  check(!request.flags.empty() || a.name.empty(),
-        "evaluate: --name goes with --keep, --attackers, --steps or --set");
-  const Judged judged =
-      request.flags.empty() ? results_of_run(a.run) : evaluate_again(request, program.backend(), console);
+  const bool anew = !request.flags.empty() || a.on_files;
+  check(anew || a.name.empty(), "evaluate: --name goes with --keep, --attackers, --steps, --set or --on-files");
+  if (a.on_files) deliver(a, request, program.backend(), console);
+  const Judged judged = anew ? evaluate_again(request, program.backend(), console) : results_of_run(a.run);
   console.result(results_table(judged.results, judged.train, judged.test));
 }
 
@@ -71,6 +90,11 @@ void add_evaluate(CLI::App& app, Program& program) {
   c->add_option("--steps", a->steps, "steps each of them learns; default: the recipe's");
   c->add_option("--set", a->set, "key=value, before the recipe's own; may be repeated; default: none")
       ->allow_extra_args(false);
+  c->add_flag("--on-files", a->on_files,
+              "also write every clip as a video file, decode it again and judge that: the encoder is part of "
+              "the claim");
+  c->add_option("--quality", a->quality, "x264 rate factor of those files, 0 best to 51")
+      ->check(CLI::Range(0, 51));
   c->add_option("--name", a->name, "written to RUN/evaluations/NAME.json; default: from the options");
 }
 

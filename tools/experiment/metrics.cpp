@@ -46,20 +46,6 @@ std::vector<double> overall_shares(const LabelTable& table) {
   return share;
 }
 
-// (C, A) share of positives among the clips of each class and one more, which has the overall share.
-std::vector<double> class_shares(const LabelTable& table, const std::vector<double>& overall) {
-  const std::size_t A = table.attributes;
-  std::vector<double> clips(table.classes, 1.0), share;
-  for (std::size_t c = 0; c < table.classes; ++c) share.insert(share.end(), overall.begin(), overall.end());
-  for (std::size_t i = 0; i < table.actions.size(); ++i) {
-    const auto c = static_cast<std::size_t>(table.actions[i]);
-    ++clips[c];
-    for (std::size_t a = 0; a < A; ++a) share[c * A + a] += table.positive[i * A + a];
-  }
-  for (std::size_t i = 0; i < share.size(); ++i) share[i] /= clips[i / A];
-  return share;
-}
-
 // The value below which the part `q` of sorted values lies, linear between neighbours.
 double quantile(const std::vector<double>& sorted, double q) {
   const double place = q * static_cast<double>(sorted.size() - 1);
@@ -200,10 +186,24 @@ ChancePoints chance_points(const LabelTable& train, const LabelTable& test) {
   return points;
 }
 
+std::vector<double> class_shares(const LabelTable& table) {
+  const std::size_t A = table.attributes;
+  const std::vector<double> overall = overall_shares(table);
+  std::vector<double> clips(table.classes, 1.0), share;
+  for (std::size_t c = 0; c < table.classes; ++c) share.insert(share.end(), overall.begin(), overall.end());
+  for (std::size_t i = 0; i < table.actions.size(); ++i) {
+    const auto c = static_cast<std::size_t>(table.actions[i]);
+    ++clips[c];
+    for (std::size_t a = 0; a < A; ++a) share[c * A + a] += table.positive[i * A + a];
+  }
+  for (std::size_t i = 0; i < share.size(); ++i) share[i] /= clips[i / A];
+  return share;
+}
+
 FloorPoint action_posterior_floor(const LabelTable& train, const LabelTable& test, double accuracy, int draws) {
   check(accuracy >= 0 && accuracy <= 1, "floor: accuracy {} is not in [0, 1]", accuracy);
   const std::size_t A = test.attributes;
-  const std::vector<double> overall = overall_shares(train), of_class = class_shares(train, overall);
+  const std::vector<double> overall = overall_shares(train), of_class = class_shares(train);
 
   FloorPoint floor;
   floor.precisions.assign(A, 0.0);

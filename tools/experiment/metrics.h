@@ -79,12 +79,15 @@ struct ChancePoints {
 };
 ChancePoints chance_points(const LabelTable& train, const LabelTable& test);
 
+// (C, A) share of positives among the clips of each class. A class counts one clip more, which has the overall
+// share, so that a class with few clips says little and one without says nothing.
+std::vector<double> class_shares(const LabelTable& train);
+
 // What the action alone reveals (at 100 % accuracy cMAP 73.71 on VP-HMDB51 and 77.33 on VP-UCF101, split 1): an
 // attacker that predicts the action with the given accuracy, its errors uniform over the other classes, and
-// scores each attribute by accuracy x its share in the predicted class + (1 - accuracy) x its share overall.
-// The shares are those of the training clips; a class counts one clip more, which has the overall share, so
-// that a class with few clips says little and one without says nothing. Real confusions are between classes
-// alike: the true floor is no lower. The mean of `draws` seeds; at accuracy 1 nothing is drawn.
+// scores each attribute by accuracy x its share in the predicted class (class_shares) + (1 - accuracy) x its
+// share overall, both of the training clips. Real confusions are between classes alike: the true floor is no
+// lower. The mean of `draws` seeds; at accuracy 1 nothing is drawn.
 struct FloorPoint {
   double cmap = 0, f1 = 0, f1_logits = 0;
   std::vector<double> precisions;

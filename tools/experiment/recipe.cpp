@@ -50,6 +50,20 @@ void add_data(Schema& s, DataRecipe& d) {
   s.add("data.workers", &d.workers, "decoding threads", between(1, 64));
 }
 
+void add_method(Schema& s, MethodRecipe& m) {
+  s.add("method.name", &m.name, "what is judged: a row of the paper's Table 1",
+        one_of({"stprivacy", "raw", "downsample", "blur", "blacken"}));
+  s.add("method.factor", &m.factor, "downsample: rows and columns over those that are left", between(1, 64));
+  s.add("method.upsampling", &m.upsampling, "downsample: how clips are enlarged again",
+        one_of({"bilinear", "nearest"}));
+  s.add("method.kernel", &m.kernel, "blur: side of the kernel in pixels of the stored frame, odd",
+        between(1, 255));
+  s.add("method.sigma", &m.sigma, "blur: standard deviation of the kernel", above(0));
+  s.add("method.region", &m.region, "blur and blacken: where; boxes are those of method.boxes",
+        one_of({"frame", "motion", "boxes"}));
+  s.add("method.boxes", &m.boxes, "CSV of boxes: video,frame,x0,y0,x1,y1[,score]");
+}
+
 void add_model(Schema& s, ModelRecipe& m) {
   s.add("model.frames", &m.frames, "frames of a clip", between(1, 1024));
   s.add("model.height", &m.height, "rows of a clip", between(1, 4096));
@@ -162,9 +176,12 @@ void add_phases(Schema& s, Recipe& r) {
   add_length(s, "evaluate", e.steps, e.epochs);
   add_rate(s, "evaluate.", e.rate, "fresh recognisers");
   s.add("evaluate.batch", &e.batch, "clips of a step; 0: train.batch", between(0, 65536));
-  s.add("evaluate.attackers", &e.attackers, "fresh privacy recognisers on anonymised clips", between(1, 100));
+  s.add("evaluate.attackers", &e.attackers, "fresh privacy recognisers on what the method delivers",
+        between(1, 100));
   s.add("evaluate.raw", &e.raw, "also judge the clips as they are");
   s.add("evaluate.raw_attackers", &e.raw_attackers, "fresh privacy recognisers on raw clips", between(1, 100));
+  s.add("evaluate.mask_attackers", &e.mask_attackers,
+        "fresh privacy recognisers that see only which tubelets were dropped", between(0, 100));
   s.add("evaluate.clips", &e.clips, "clips of each test video", between(1, 100));
   s.add("evaluate.crops", &e.crops, "crops of each clip", between(1, 9));
 }
@@ -184,12 +201,14 @@ void register_recipe(Schema& s, Recipe& r) {
   s.add("name", &r.name, "what the experiment is called");
   s.add("seed", &r.seed, "of every random draw", at_least(0));
   add_data(s, r.data);
+  add_method(s, r.method);
   add_model(s, r.model);
   add_networks(s, r);
   add_phases(s, r);
 }
 
 void Recipe::validate() const {
+  check_obfuscation(obfuscation());
   stprivacy().validate();
   recogniser_for(1).validate();
   check(weights.start != "small" || recogniser.embedding >= kSmallestWaves,
@@ -280,6 +299,30 @@ DatasetSpec Recipe::dataset() const {
   return spec;
 }
 
+Obfuscation Recipe::obfuscation() const {
+  Obfuscation o;
+  if (method.name == "downsample") o.kind = Obfuscation::Kind::downsample;
+  if (method.name == "blur") o.kind = Obfuscation::Kind::blur;
+  if (method.name == "blacken") o.kind = Obfuscation::Kind::blacken;
+  if (method.region == "motion") o.where = Obfuscation::Where::motion;
+  if (method.region == "boxes") o.where = Obfuscation::Where::boxes;
+  o.factor = method.factor;
+  o.nearest = method.upsampling == "nearest";
+  o.kernel = method.kernel;
+  o.sigma = method.sigma;
+  o.boxes = method.boxes;
+  return o;
+}
+
+std::string Recipe::method_label() const {
+  const std::string where = method.region == "frame" ? "" : " in " + method.region;
+  if (method.name == "downsample") {
+    return fmt::format("downsample {}x{}", method.factor, method.upsampling == "nearest" ? " nearest" : "");
+  }
+  if (method.name == "blur") return fmt::format("blur {0}x{0}{1}", method.kernel, where);
+  return method.name + where;
+}
+
 LoaderOptions Recipe::loader(LoaderOptions::Views views, int batch, std::uint64_t stream) const {
   LoaderOptions o;
   o.views = views;
@@ -307,6 +350,7 @@ LoaderOptions Recipe::loader(LoaderOptions::Views views, int batch, std::uint64_
   o.short_side = data.short_side;
   o.cache_bytes = static_cast<std::size_t>(data.cache_mb) << 20;
   o.threads = data.workers;
+  o.obfuscation = obfuscation();
   return o;
 }
 

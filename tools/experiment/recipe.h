@@ -37,6 +37,16 @@ struct DataRecipe {
   int short_side = 0, cache_mb = 0, workers = 2;
 };
 
+// What stands between the camera and whoever looks on: the rows of the paper's Table 1.
+struct MethodRecipe {
+  std::string name = "stprivacy";
+  int factor = 2;  // of downsample
+  std::string upsampling = "bilinear";
+  int kernel = 13;  // of blur
+  double sigma = 10;
+  std::string region = "frame", boxes;  // of blur and blacken
+};
+
 struct ModelRecipe {
   int frames = 16, height = 112, width = 112;
   std::vector<int> tubelet = {2, 16, 16};
@@ -93,7 +103,7 @@ struct EvaluateRecipe {
   double epochs = 80;
   RateRecipe rate;
   int batch = 0;  // 0: train.batch
-  int attackers = 3, raw_attackers = 1;
+  int attackers = 3, raw_attackers = 1, mask_attackers = 1;
   bool raw = true;
   int clips = 5, crops = 3;
 };
@@ -108,6 +118,7 @@ struct Recipe {
   std::string name = "experiment";
   std::int64_t seed = 1;
   DataRecipe data;
+  MethodRecipe method;
   ModelRecipe model;
   RecogniserRecipe recogniser;
   WeightsRecipe weights;
@@ -127,6 +138,10 @@ struct Recipe {
   PixelRange pixel_range() const;
   Inflation inflation() const;
   DatasetSpec dataset() const;
+  Obfuscation obfuscation() const;
+  bool trains() const { return method.name == "stprivacy"; }  // whether the method has to be learnt
+  // The method as tables of results name it, with what tells it from its variants: "blur 13x13 in boxes".
+  std::string method_label() const;
   LoaderOptions loader(LoaderOptions::Views views, int batch, std::uint64_t stream) const;
 };
 

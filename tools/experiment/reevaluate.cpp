@@ -34,6 +34,7 @@ bool same_on_raw(const Recipe& a, Recipe b) {
   b.model.keep = a.model.keep;
   b.model.selection = a.model.selection;
   b.evaluate.attackers = a.evaluate.attackers;
+  b.evaluate.mask_attackers = a.evaluate.mask_attackers;
   return resolved(a) == resolved(b);
 }
 
@@ -45,6 +46,18 @@ void carry_out(Stage& stage, Console& console) {
   }
   progress.finish();
   stage.finish([] { return false; });
+}
+
+// What a stranger who gets the files sees: videos like any others.
+MethodResult judge_files(const Recipe& recipe, const fs::path& videos, const Backend& backend,
+                         Console& console) {
+  Recipe files = recipe;
+  files.method.name = "raw";
+  files.data.videos = videos.string();
+  Experiment experiment(files, backend);
+  carry_out(*make_evaluation(experiment, false), console);
+  experiment.results.methods.front().method = recipe.method_label() + " as files";
+  return experiment.results.methods.front();
 }
 
 void copy(const Parameters& from, const Parameters& to) {
@@ -113,9 +126,16 @@ Judged evaluate_again(const EvaluationRequest& request, const Backend& backend, 
   if (const MethodResult* raw = of_run.find("raw"); raw && recipe.evaluate.raw) {
     experiment.results.methods.push_back(*raw);
   } else if (recipe.evaluate.raw) {
+    carry_out(*make_evaluation(experiment, true), console);
+  }
+  const MethodResult* known = of_run.find(recipe.method_label());
+  if (known && resolved(recipe) == resolved(model.recipe)) {
+    experiment.results.methods.push_back(*known);
+  } else {
     carry_out(*make_evaluation(experiment, false), console);
   }
-  carry_out(*make_evaluation(experiment, true), console);
+  if (!request.delivered.empty())
+    experiment.results.methods.push_back(judge_files(recipe, request.delivered, backend, console));
 
   Json json = to_json(experiment.results);
   json["recipe"] = resolved(recipe);

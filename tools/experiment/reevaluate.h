@@ -16,6 +16,9 @@ struct EvaluationRequest {
   std::filesystem::path run;
   std::string name;                // of the file
   std::vector<std::string> flags;  // "key=value" on top of the run's recipe
+  // Videos of every clip as they were delivered, CLASS/VIDEO below this folder: they are judged, as anyone gets
+  // them, in place of what the network puts out. Empty: not.
+  std::filesystem::path delivered;
 };
 
 // Results with the labels they are to be seen against.

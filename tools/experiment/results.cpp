@@ -23,9 +23,16 @@ std::string line(const std::string& name, double top1, double f1, double cmap, c
   return fmt::format("{:<34} {:>8} {:>8.3f} {:>8.2f}  {}\n", name, accuracy, f1, cmap, note);
 }
 
+Interval interval_from(const Json& json) { return {json.at(0), json.at(1)}; }
+
+// "95 %: top-1 91.2-93.4, cMAP 52.1-55.0; worst of 5 attackers (vit), mean cMAP 52.97"
 std::string attackers_note(const MethodResult& m) {
-  const std::size_t n = m.attackers.size();
-  return n == 1 ? "1 attacker" : fmt::format("worst of {} attackers, mean cMAP {:.2f}", n, m.mean_cmap());
+  const Interval &top1 = m.top1_interval, &cmap = m.cmap_interval;
+  std::string note =
+      fmt::format("95 %: top-1 {:.1f}-{:.1f}, cMAP {:.1f}-{:.1f}", top1.low, top1.high, cmap.low, cmap.high);
+  note += fmt::format("; worst of {} attackers ({}), mean cMAP {:.2f}", m.attackers.size(), m.worst().kind,
+                      m.mean_cmap());
+  return note;
 }
 
 }  // namespace
@@ -58,9 +65,20 @@ Json to_json(const Results& results) {
                     {"f1_majority", results.chance.f1_majority}};
   json["methods"] = Json::array();
   for (const MethodResult& m : results.methods) {
-    Json row = {{"method", m.method}, {"top1", m.top1}, {"kept", m.kept}, {"attackers", Json::array()}};
+    Json row = {{"method", m.method},
+                {"top1", m.top1},
+                {"top1_interval", {m.top1_interval.low, m.top1_interval.high}},
+                {"cmap_interval", {m.cmap_interval.low, m.cmap_interval.high}},
+                {"kept", m.kept},
+                {"attackers", Json::array()}};
+    if (!m.row.empty()) row["row"] = m.row;
     for (const AttackerResult& a : m.attackers) {
-      row["attackers"].push_back({{"seed", a.seed}, {"cmap", a.cmap}, {"f1", a.f1}, {"ap", a.precisions}});
+      row["attackers"].push_back({{"kind", a.kind},
+                                  {"seed", a.seed},
+                                  {"cmap", a.cmap},
+                                  {"f1", a.f1},
+                                  {"f1_logits", a.f1_logits},
+                                  {"ap", a.precisions}});
     }
     json["methods"].push_back(row);
   }
@@ -75,10 +93,14 @@ Results results_from_json(const Json& json) {
   for (const Json& row : json.at("methods")) {
     MethodResult m;
     m.method = row.at("method");
+    m.row = row.value("row", "");
     m.top1 = row.at("top1");
+    m.top1_interval = interval_from(row.at("top1_interval"));
+    m.cmap_interval = interval_from(row.at("cmap_interval"));
     m.kept = row.at("kept");
     for (const Json& a : row.at("attackers"))
-      m.attackers.push_back({a.at("seed"), a.at("cmap"), a.at("f1"), a.at("ap")});
+      m.attackers.push_back(
+          {a.at("kind"), a.at("seed"), a.at("cmap"), a.at("f1"), a.at("f1_logits"), a.at("ap")});
     results.methods.push_back(m);
   }
   return results;

@@ -10,18 +10,21 @@
 
 namespace stp {
 
-// One fresh privacy recogniser.
+// One attacker, trained afresh.
 struct AttackerResult {
+  std::string kind = "vit";  // who it is: watchers.h; "posterior" knows only what the action recogniser says
   std::uint64_t seed = 0;
-  double cmap = 0, f1 = 0;
+  double cmap = 0, f1 = 0, f1_logits = 0;
   std::vector<double> precisions;  // AP of each attribute
 };
 
 // One method judged: an action recogniser and several attackers trained afresh on what it delivers.
 struct MethodResult {
-  std::string method;  // "raw", "stprivacy"
+  std::string method;  // Recipe::method_label
+  std::string row;     // of a table of several runs: the run's name there; empty in a run's own results
   double top1 = 0;
-  double kept = 1;  // part of the tokens that are delivered
+  Interval top1_interval, cmap_interval;  // 95 % over the test clips; cmap of the worst attacker
+  double kept = 1;                        // part of the tokens that are delivered
   std::vector<AttackerResult> attackers;
 
   const AttackerResult& worst() const;  // for the person: the attacker with the highest cMAP

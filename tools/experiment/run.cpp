@@ -12,6 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kPrefix = "anonymiser.";
+constexpr const char* kEvaluateRaw = "evaluate raw";
 
 Phase phase_of(const std::string& stage) {
   if (stage == "init") return Phase::init;
@@ -21,7 +22,7 @@ Phase phase_of(const std::string& stage) {
 std::unique_ptr<Stage> make_stage(const std::string& name, Experiment& experiment) {
   if (name == "init") return make_init(experiment);
   if (name == "adversarial") return make_adversarial(experiment);
-  return make_evaluation(experiment, name == "evaluate stprivacy");
+  return make_evaluation(experiment, name == kEvaluateRaw && experiment.recipe.method.name != "raw");
 }
 
 // The recipe that a checkpoint holds as a text.
@@ -43,7 +44,7 @@ class Run {
         console_(console),
         names_(stage_names(recipe)),
         experiment_(recipe, backend),  // refuses what it can before anything is written
-        folder_(open_folder(request)),
+        folder_(open_folder(recipe, request)),
         lock_(folder_),
         checkpoints_(claim(recipe, request)) {}
 
@@ -68,14 +69,14 @@ class Run {
     return fs::exists(folder / "config.toml", ignored);
   }
 
-  static fs::path open_folder(const RunRequest& request) {
+  static fs::path open_folder(const Recipe& recipe, const RunRequest& request) {
     if (request.resume) {
       check(holds_run(request.folder), "{}: no run to resume; start it without --resume",
             shown(request.folder));
       return request.folder;
     }
     refuse_other_run(request.folder);
-    check(request.phase == Phase::all || request.phase == Phase::init,
+    check(!recipe.trains() || request.phase == Phase::all || request.phase == Phase::init,
           "{}: nothing is trained yet; run phase init first", shown(request.folder));
     std::error_code error;
     fs::create_directories(request.folder, error);
@@ -121,7 +122,7 @@ class Run {
     index_ = static_cast<std::size_t>(c.counter("stage"));
     step_ = c.counter("step");
     experiment_.results = results_from_json(nlohmann::ordered_json::parse(c.text("results")));
-    restore_parameters(c, kPrefix, experiment_.anonymiser->parameters());
+    if (experiment_.anonymiser) restore_parameters(c, kPrefix, experiment_.anonymiser->parameters());
     if (index_ < names_.size() && step_ > 0) {
       stage_ = make_stage(names_[index_], experiment_);
       stage_->restore(c);
@@ -200,7 +201,7 @@ class Run {
     builder.counter("step", step_);
     builder.counter("log.bytes", static_cast<std::int64_t>(position.bytes));
     builder.counter("log.digest", static_cast<std::int64_t>(position.digest));
-    builder.parameters(kPrefix, experiment_.anonymiser->parameters());
+    if (experiment_.anonymiser) builder.parameters(kPrefix, experiment_.anonymiser->parameters());
     if (stage_) stage_->save(builder);
     checkpoints_.save(builder.content());
   }
@@ -231,9 +232,10 @@ Results run_experiment(const Recipe& recipe, const Backend& backend, const RunRe
 }
 
 std::vector<std::string> stage_names(const Recipe& recipe) {
-  std::vector<std::string> names = {"init", "adversarial"};
-  if (recipe.evaluate.raw) names.emplace_back("evaluate raw");
-  names.emplace_back("evaluate stprivacy");
+  std::vector<std::string> names;
+  if (recipe.trains()) names = {"init", "adversarial"};
+  if (recipe.evaluate.raw && recipe.method.name != "raw") names.emplace_back(kEvaluateRaw);
+  names.push_back("evaluate " + recipe.method_label());
   return names;
 }
 

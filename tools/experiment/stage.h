@@ -21,7 +21,7 @@ struct Experiment {
   Recipe recipe;
   Dataset data;
   Backend backend;
-  std::unique_ptr<Stprivacy> anonymiser;
+  std::unique_ptr<Stprivacy> anonymiser;  // null where the method has nothing to train
   Results results;
 
   Experiment(const Recipe& experiment, const Backend& device);
@@ -71,7 +71,7 @@ class Stage {
 
 std::unique_ptr<Stage> make_init(Experiment& experiment);
 std::unique_ptr<Stage> make_adversarial(Experiment& experiment);
-// Fresh recognisers on raw clips, or on what the frozen anonymiser delivers.
-std::unique_ptr<Stage> make_evaluation(Experiment& experiment, bool anonymised);
+// Fresh recognisers on what the recipe's method delivers, or, beside a method, on raw clips.
+std::unique_ptr<Stage> make_evaluation(Experiment& experiment, bool raw);
 
 }  // namespace stp

@@ -1,12 +1,12 @@
-// Phase 3: the anonymiser stays as it is; an action recogniser and several privacy recognisers start afresh on
-// what it delivers (or on raw clips), learn for a fixed number of steps on the training split, and are judged
-// on the test split by their last state. All learn side by side on the same batches, so each clip is anonymised
-// once.
+// Phase 3: the method stays as it is; an action recogniser and several attackers start afresh on what it
+// delivers (or on raw clips), learn for a fixed number of steps on the training split, and are judged on the
+// test split by their last state. All learn side by side on the same batches, so each clip is anonymised once.
 #include <algorithm>
 #include <cmath>
 
 #include "engine/rng.h"
 #include "tools/experiment/stage.h"
+#include "tools/experiment/watchers.h"
 
 namespace stp {
 
@@ -47,33 +47,41 @@ class ViewAverage {
   std::vector<int> views_;
 };
 
+// The recipe under which clips are shown: as they are, or as the method leaves them.
+Recipe shown_by(Recipe recipe, bool raw) {
+  if (raw) recipe.method.name = "raw";
+  return recipe;
+}
+
 class EvaluationStage : public Stage {
  public:
-  EvaluationStage(Experiment& e, bool anonymised)
+  EvaluationStage(Experiment& e, bool raw)
       : e_(e),
-        recipe_(e.recipe.evaluate),
-        anonymised_(anonymised),
-        batch_(recipe_.batch > 0 ? recipe_.batch : e.recipe.train.batch),
-        steps_(e.steps(recipe_.steps, recipe_.epochs, batch_)),
-        feed_(e.backend, e.recipe, e.data.train, batch_, stream_id("evaluate")) {
-    add("action", 0, e.data.classes.size());
-    const int attackers = anonymised ? recipe_.attackers : recipe_.raw_attackers;
-    for (int i = 0; i < attackers; ++i) add(fmt::format("attacker_{}", i), i + 1, e.data.attributes.size());
+        recipe_(shown_by(e.recipe, raw)),
+        anonymises_(recipe_.method.name == "stprivacy"),
+        batch_(recipe_.evaluate.batch > 0 ? recipe_.evaluate.batch : recipe_.train.batch),
+        steps_(e.steps(recipe_.evaluate.steps, recipe_.evaluate.epochs, batch_)),
+        feed_(e.backend, recipe_, e.data.train, batch_, stream_id("evaluate")) {
+    add("action", "vit", 0, e.data.classes.size());
+    const int attackers = raw ? recipe_.evaluate.raw_attackers : recipe_.evaluate.attackers;
+    for (int i = 0; i < attackers; ++i) add_attacker("attacker", "vit", i);
+    if (!anonymises_ || !e.anonymiser->sparsifies()) return;  // nothing is dropped
+    for (int i = 0; i < recipe_.evaluate.mask_attackers; ++i) add_attacker("mask", "mask", i);
   }
 
-  std::string name() const override { return anonymised_ ? "evaluate stprivacy" : "evaluate raw"; }
+  std::string name() const override { return "evaluate " + recipe_.method_label(); }
   std::int64_t steps() const override { return steps_; }
 
   std::vector<LogField> step(std::int64_t number) override {
     const LabelledClips batch = feed_.batch(number);
-    const Seen seen = deliver(batch.input);
+    const Delivered seen = deliver(batch.input);
     const std::string where = fmt::format("{}, step {}", name(), number);
-    const double rate = rate_at(recipe_.rate, number, steps_);
+    const double rate = rate_at(recipe_.evaluate.rate, number, steps_);
     std::vector<LogField> fields = {{"rate", rate}};
     for (Player& player : players_) {
       Tape tape;
-      const DropPathDraw drop = drop_draw(e_, name() + player.name, number, 0);
-      const Tensor logits = player.network->gathered(&tape, seen.input, seen.kept, drop);
+      const DropPathDraw drop = drop_draw(e_, "evaluate " + player.name, number, 0);
+      const Tensor logits = player.network->logits(&tape, seen, drop);
       const Tensor loss = player.is_action() ? cross_entropy(&tape, logits, batch.labels)
                                              : binary_cross_entropy(&tape, logits, batch.attributes);
       check_finite(where, player.name + " loss", loss.item());
@@ -86,19 +94,18 @@ class EvaluationStage : public Stage {
 
   bool finish(const Stop& stop) override {
     std::vector<ViewAverage> averages;
-    for (const Player& p : players_) averages.emplace_back(e_.data.test.size(), p.outputs());
-    TestFeed test(e_.backend, e_.recipe, e_.data.test, batch_);
+    for (const Player& p : players_) averages.emplace_back(e_.data.test.size(), p.outputs);
+    TestFeed test(e_.backend, recipe_, e_.data.test, batch_);
     LabelledClips batch;
     std::vector<std::uint32_t> items;
     double kept = 0, all = 0;
     while (test.next(batch, items)) {
       if (stop()) return false;
-      const Seen seen = deliver(batch.input);
+      const Delivered seen = deliver(batch.input);
       kept += static_cast<double>(seen.kept.rows.shape().elements());
-      all += static_cast<double>(batch.input.batch() * e_.recipe.vit().tokens());
+      all += static_cast<double>(batch.input.batch() * recipe_.vit().tokens());
       for (std::size_t p = 0; p < players_.size(); ++p) {
-        averages[p].add(players_[p].network->gathered(nullptr, seen.input, seen.kept), items,
-                        players_[p].is_action());
+        averages[p].add(players_[p].network->logits(nullptr, seen, {}), items, players_[p].is_action());
       }
     }
     e_.results.methods.push_back(judge(averages, kept / all));
@@ -114,56 +121,70 @@ class EvaluationStage : public Stage {
 
  private:
   struct Player {
-    std::string name;
+    std::string name, kind;
     std::uint64_t seed;
-    std::unique_ptr<Recogniser> network;
+    std::size_t outputs;
+    std::unique_ptr<Watcher> network;
     std::unique_ptr<Learner> learner;
 
     bool is_action() const { return name == "action"; }
-    std::size_t outputs() const { return static_cast<std::size_t>(network->options().outputs); }
-  };
-  // What recognisers are shown of a batch.
-  struct Seen {
-    ClipInput input;
-    Kept kept;
   };
 
-  void add(const std::string& who, int index, std::size_t outputs) {
+  void add_attacker(const std::string& who, const std::string& kind, int i) {
+    add(fmt::format("{}_{}", who, i), kind, i + 1, e_.data.attributes.size());
+  }
+
+  void add(const std::string& who, const std::string& kind, int index, std::size_t outputs) {
     const std::uint64_t seed = stream_id("evaluate " + who, {e_.seed(), static_cast<std::uint64_t>(index)});
-    Player p{who, seed, nullptr, nullptr};
-    p.network = std::make_unique<Recogniser>(e_.backend, seed,
-                                             e_.recipe.recogniser_for(static_cast<std::int64_t>(outputs)));
-    e_.start_network(p.network->parameters(), p.network->options().vit);
-    p.learner = std::make_unique<Learner>(who, p.network->parameters(), e_.recipe.optimizer,
-                                          e_.recipe.recogniser.depth);
+    Player p{who, kind, seed, outputs, nullptr, nullptr};
+    p.network = make_watcher(kind, e_.backend, seed, recipe_, static_cast<std::int64_t>(outputs));
+    if (p.network->vit()) e_.start_network(p.network->parameters(), *p.network->vit());
+    p.learner =
+        std::make_unique<Learner>(who, p.network->parameters(), recipe_.optimizer, recipe_.recogniser.depth);
     players_.push_back(std::move(p));
   }
 
-  Seen deliver(const ClipInput& input) const {
-    if (!anonymised_) return {input, every_token(e_.backend, input.batch(), e_.recipe.vit().tokens())};
+  Delivered deliver(const ClipInput& input) const {
+    if (!anonymises_) return untouched(input, recipe_.vit().tokens());
     const Anonymised out = e_.anonymiser->anonymise(input);
-    return {e_.anonymiser->redraws() ? ClipInput{.pixel_tubelets = out.pixels} : input, out.kept};
+    return {e_.anonymiser->redraws() ? ClipInput{.pixel_tubelets = out.pixels} : input, out.kept, out.keep};
   }
 
   MethodResult judge(const std::vector<ViewAverage>& averages, double kept) const {
     MethodResult result;
-    result.method = anonymised_ ? "stprivacy" : "raw";
+    result.method = recipe_.method_label();
     result.kept = kept;
-    const LabelTable truth = label_table(e_.data, e_.data.test);
+    const LabelTable train = label_table(e_.data, e_.data.train), truth = label_table(e_.data, e_.data.test);
+    const std::uint64_t seed = stream_id("bootstrap", {e_.seed()});
+    std::vector<AttributeScores> scores;
+    const auto add_result = [&](const std::string& kind, std::uint64_t of_attacker,
+                                std::vector<double> values) {
+      scores.push_back({truth.attributes, std::move(values), truth.positive});
+      const AttributeScores& s = scores.back();
+      result.attackers.push_back({kind, of_attacker, s.cmap(), s.f1(), s.f1(kLogitRule), s.precisions()});
+    };
     for (std::size_t p = 0; p < players_.size(); ++p) {
-      if (players_[p].is_action()) {
-        result.top1 = ActionScores{truth.classes, averages[p].mean(), truth.actions}.top1();
-      } else {
-        const AttributeScores scores = {truth.attributes, averages[p].mean(), truth.positive};
-        result.attackers.push_back({players_[p].seed, scores.cmap(), scores.f1(), scores.precisions()});
+      if (!players_[p].is_action()) {
+        add_result(players_[p].kind, players_[p].seed, averages[p].mean());
+        continue;
       }
+      const ActionScores actions = {truth.classes, averages[p].mean(), truth.actions};
+      result.top1 = actions.top1();
+      result.top1_interval = bootstrap_interval(
+          truth.actions.size(), [&](std::span<const std::size_t> clips) { return actions.rows(clips).top1(); },
+          seed);
+      add_result("posterior", players_[p].seed, posterior_scores(averages[p].mean(), train));
     }
+    const auto worst = static_cast<std::size_t>(&result.worst() - result.attackers.data());
+    result.cmap_interval = bootstrap_interval(
+        truth.actions.size(),
+        [&](std::span<const std::size_t> clips) { return scores[worst].rows(clips).cmap(); }, seed);
     return result;
   }
 
   Experiment& e_;
-  EvaluateRecipe recipe_;
-  bool anonymised_;
+  Recipe recipe_;
+  bool anonymises_;
   int batch_;
   std::int64_t steps_;
   std::vector<Player> players_;
@@ -172,8 +193,8 @@ class EvaluationStage : public Stage {
 
 }  // namespace
 
-std::unique_ptr<Stage> make_evaluation(Experiment& experiment, bool anonymised) {
-  return std::make_unique<EvaluationStage>(experiment, anonymised);
+std::unique_ptr<Stage> make_evaluation(Experiment& experiment, bool raw) {
+  return std::make_unique<EvaluationStage>(experiment, raw);
 }
 
 }  // namespace stp

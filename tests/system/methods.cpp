@@ -1,0 +1,107 @@
+// Methods that need no training, judged as a user has them judged, and the controls that show that the judging
+// measures what it says.
+#include <nlohmann/json.hpp>
+
+#include "tests/system/workplace.h"
+
+namespace stp {
+namespace {
+
+using test::Ended;
+using test::Workplace;
+using Json = nlohmann::json;
+
+// The one row of a run with `--set method...`.
+Json judged(const Workplace& place, const std::string& run, const std::vector<std::string>& settings) {
+  std::vector<std::string> more;
+  for (const std::string& setting : settings) more.insert(more.end(), {"--set", setting});
+  more.insert(more.end(), {"--set", "evaluate.raw=false"});
+  const Ended ended = place.begin(run, more);
+  INFO(ended.messages);
+  REQUIRE(ended.code == 0);
+  const Json results = Json::parse(content(place / run / "results.json"));
+  REQUIRE(results["methods"].size() == 1);
+  return results["methods"][0];
+}
+
+TEST_CASE("methods: what changes nothing gets raw's figures, to the bit") {
+  const Workplace place;
+  Json raw = judged(place, "raw", {"method.name=raw"});
+  Json identity = judged(place, "identity", {"method.name=downsample", "method.factor=1"});
+  CHECK(raw["method"] == "raw");
+  CHECK(identity["method"] == "downsample 1x");
+  raw.erase("method");
+  identity.erase("method");
+  CHECK(raw == identity);
+  Json other = judged(place, "other", {"method.name=downsample", "method.factor=4"});
+  other.erase("method");
+  CHECK(raw != other);
+}
+
+TEST_CASE("methods: black video leaves what one knows without looking") {
+  const Workplace place;
+  const Json black = judged(place, "black", {"method.name=blacken"});
+  const Json results = Json::parse(content(place / "black" / "results.json"));
+  CHECK(black["method"] == "blacken");
+  // Every clip scores alike, so every attacker is the constant scorer and one class is all that is said.
+  for (const Json& attacker : black["attackers"])
+    CHECK(attacker["cmap"].get<double>() == doctest::Approx(results["chance"]["cmap"].get<double>()));
+  CHECK(black["cmap_interval"][0] <= black["attackers"][0]["cmap"]);
+  CHECK(black["top1"].get<double>() <= 20);  // of eight classes in ten test clips
+}
+
+TEST_CASE("methods: a row names its kernel and region, and the attacker that knows the action alone is there") {
+  const Workplace place;
+  const Json blurred =
+      judged(place, "blurred", {"method.name=blur", "method.kernel=5", "method.region=motion"});
+  CHECK(blurred["method"] == "blur 5x5 in motion");
+  REQUIRE(blurred["attackers"].size() >= 2);
+  CHECK(blurred["attackers"][0]["kind"] == "posterior");
+}
+
+TEST_CASE("evaluate --on-files: what is judged is what the files hold") {
+  const Workplace place;
+  // Of pixels redrawn by a model that learnt nothing no file would be written.
+  REQUIRE(place.begin("run", {"--set", "evaluate.raw=false", "--set", "model.parts=sparsification"}).code == 0);
+  const Ended ended =
+      test::run_program({"evaluate", "run", "--on-files", "--threads", "1"}, {}, place.folder());
+  INFO(ended.messages);
+  REQUIRE(ended.code == 0);
+  const Json results = Json::parse(content(place / "run/evaluations/files-18.json"));
+  REQUIRE(results["methods"].size() == 2);
+  CHECK(results["methods"][0] == Json::parse(content(place / "run/results.json"))["methods"][0]);
+  CHECK(results["methods"][1]["method"] == "stprivacy as files");
+  // The files were there before they were judged, and are all that was looked at: without them it stops.
+  std::size_t videos = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(place / "run/files-18"))
+    videos += entry.path().extension() == ".mp4";
+  CHECK(videos == 48);
+}
+
+TEST_CASE("reproduce: a table row by row, resumed, and refused where the folder holds something else") {
+  const Workplace place;
+  const auto reproduce = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {
+        "reproduce", "table1", "--data",   "synth",
+        "--threads", "1",      "--recipe", STP_SOURCE_DIR "/tools/recipes/tiny.toml"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return test::run_program(arguments, {}, place.folder());
+  };
+  const Ended first = reproduce({"--only", "raw", "--only", "downsample2"});
+  INFO(first.messages);
+  REQUIRE(first.code == 0);
+  CHECK(contains(first.results, "downsample2"));
+  const Ended whole = reproduce({"--only", "raw", "--only", "downsample2", "--only", "weak_blur"});
+  REQUIRE(whole.code == 0);
+  CHECK(contains(whole.messages, "downsample2 is finished"));
+  const Json results = Json::parse(content(place / "runs/table1-synth/results.json"));
+  CHECK(results["methods"].size() == 3);
+  const Ended other = reproduce({"--only", "raw", "--set", "seed=2"});
+  CHECK(other.code == 2);
+  CHECK(contains(other.messages, "a run with another recipe"));
+  const Ended listed = reproduce({"--list"});
+  CHECK(contains(listed.results, "stprivacy"));
+}
+
+}  // namespace
+}  // namespace stp

@@ -1,0 +1,65 @@
+#include "tools/experiment/watchers.h"
+
+#include "engine/check.h"
+#include "models/mask_recogniser.h"
+
+namespace stp {
+
+namespace {
+
+class VitWatcher : public Watcher {
+ public:
+  VitWatcher(const Backend& backend, std::uint64_t seed, const RecogniserOptions& options)
+      : network_(backend, seed, options) {}
+  Tensor logits(Tape* tape, const Delivered& seen, const DropPathDraw& drop) const override {
+    return network_.gathered(tape, seen.input, seen.kept, drop);
+  }
+  const Parameters& parameters() const override { return network_.parameters(); }
+  const VitOptions* vit() const override { return &network_.options().vit; }
+
+ private:
+  Recogniser network_;
+};
+
+class MaskWatcher : public Watcher {
+ public:
+  MaskWatcher(const Backend& backend, std::uint64_t seed, const VitOptions& vit, std::int64_t outputs)
+      : network_(backend, seed, vit.tokens(), vit.E, outputs) {}
+  Tensor logits(Tape* tape, const Delivered& seen, const DropPathDraw&) const override {
+    return network_(tape, seen.keep);
+  }
+  const Parameters& parameters() const override { return network_.parameters(); }
+
+ private:
+  MaskRecogniser network_;
+};
+
+}  // namespace
+
+Delivered untouched(const ClipInput& input, std::int64_t tokens) {
+  const Backend backend = input.frames.pixels.backend();
+  return {input, every_token(backend, input.batch(), tokens),
+          Tensor::filled(backend, {input.batch(), tokens}, 1.0f)};
+}
+
+std::unique_ptr<Watcher> make_watcher(const std::string& kind, const Backend& backend, std::uint64_t seed,
+                                      const Recipe& recipe, std::int64_t outputs) {
+  const RecogniserOptions options = recipe.recogniser_for(outputs);
+  if (kind == "mask") return std::make_unique<MaskWatcher>(backend, seed, options.vit, outputs);
+  check(kind == "vit", "watcher: no kind '{}'", kind);
+  return std::make_unique<VitWatcher>(backend, seed, options);
+}
+
+std::vector<double> posterior_scores(const std::vector<double>& probabilities, const LabelTable& train) {
+  const std::size_t C = train.classes, A = train.attributes;
+  const std::vector<double> shares = class_shares(train);
+  std::vector<double> scores(probabilities.size() / C * A, 0.0);
+  for (std::size_t i = 0; i < probabilities.size() / C; ++i) {
+    for (std::size_t c = 0; c < C; ++c) {
+      for (std::size_t a = 0; a < A; ++a) scores[i * A + a] += probabilities[i * C + c] * shares[c * A + a];
+    }
+  }
+  return scores;
+}
+
+}  // namespace stp
