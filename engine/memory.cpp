@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <map>
 #include <mutex>
 #include <unordered_map>
+
+#include "engine/text.h"
 
 namespace stp {
 
@@ -97,10 +100,24 @@ struct Backend::State {
   }
 };
 
+namespace {
+
+// STPRIVACY_SIMD=sse4|avx2|avx512 shows on one machine what others would compute.
+bool hold_instructions_once() {
+  const char* name = std::getenv("STPRIVACY_SIMD");
+  if (!name || *name == '\0') return true;
+  check(hold_instructions(name), "STPRIVACY_SIMD is '{}'; wanted sse4, avx2 or avx512", printable(name));
+  return true;
+}
+
+}  // namespace
+
 Backend::Backend(Device device, MemoryOptions options) : Backend(device, stp::kernels(device), options) {}
 
 Backend::Backend(Device device, const KernelTable& table, MemoryOptions options)
     : state_(std::make_shared<State>()) {
+  static const bool held = hold_instructions_once();  // before the first kernel of any backend
+  static_cast<void>(held);
   if (!present(device)) refuse("device {} is not present on this machine; use --device cpu", name_of(device));
   state_->device = device;
   state_->table = &table;

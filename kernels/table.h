@@ -60,4 +60,8 @@ std::string_view name_of(Device device);
 // What runs the kernels of a device here, for people to read.
 DeviceFacts facts_of(Device device);
 
+// Holds the device `cpu` down to an instruction set that it would pass by: "sse4", "avx2" or "avx512"; what a
+// processor lacks it still does not use. Once, before any kernel runs. False for any other name.
+bool hold_instructions(std::string_view name);
+
 }  // namespace stp

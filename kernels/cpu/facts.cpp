@@ -1,5 +1,5 @@
 // What of this processor the kernels use.
-#include <hwy/targets.h>
+#include <hwy/highway.h>
 
 #include "kernels/cpu/library/matmul.h"
 #include "kernels/table.h"
@@ -13,3 +13,17 @@ DeviceFacts facts() {
 }
 
 }  // namespace stp::cpu
+
+namespace stp {
+
+bool hold_instructions(std::string_view name) {
+  const bool sse4 = name == "sse4", avx2 = name == "avx2";
+  if (!sse4 && !avx2 && name != "avx512") return false;
+  // Targets are bits, the better ones lower.
+  const std::int64_t best = sse4 ? HWY_SSE4 : (avx2 ? HWY_AVX2 : HWY_AVX3);
+  hwy::DisableTargets(best - 1);
+  cpu::hold_library(name);
+  return true;
+}
+
+}  // namespace stp

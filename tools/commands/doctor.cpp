@@ -54,13 +54,14 @@ void run(Console& console) {
   const auto say = [&](const char* what, const std::string& text) {
     console.result(fmt::format("{:<12}{}", what, text));
   };
+  const Backend backend(Device::cpu);  // first: it settles what the processor may use
   say("stprivacy", STP_VERSION);
   say("cpu", device_line(Device::cpu));
   say("cuda", device_line(Device::cuda));
   say("simt", present(Device::simt) ? "the kernels of cuda on the processor, for tests" : "not in this build");
   say("threads", fmt::format("{} of {} processors", omp_get_max_threads(), sysconf(_SC_NPROCESSORS_ONLN)));
   say("memory", memory_line());
-  const bool right = counts_right(Backend(Device::cpu));
+  const bool right = counts_right(backend);
   say("kernels", right ? "agree with a plain sum" : "WRONG");
   if (!right) faults.emplace_back("the kernels count wrongly on this processor; please report it");
 

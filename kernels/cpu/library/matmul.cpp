@@ -153,6 +153,13 @@ void multiply(const FusedProduct& p) {
 
 bool native_bf16() { return uses(dnnl::cpu_isa::avx512_core_bf16); }
 
+void hold_library(std::string_view instructions) {
+  const dnnl::cpu_isa most = instructions == "sse4"
+                                 ? dnnl::cpu_isa::sse41
+                                 : (instructions == "avx2" ? dnnl::cpu_isa::avx2 : dnnl::cpu_isa::avx512_core);
+  dnnl::set_max_cpu_isa(most);
+}
+
 std::array<int, 3> library_version() {
   const dnnl_version_t* version = dnnl_version();
   return {version->major, version->minor, version->patch};

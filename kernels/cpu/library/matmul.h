@@ -36,6 +36,10 @@ void multiply(const FusedProduct& p);
 // Whether this processor multiplies bf16 itself.
 bool native_bf16();
 
+// Keeps the library from instruction sets above "sse4", "avx2" or "avx512" (which is without bf16). Before its
+// first product.
+void hold_library(std::string_view instructions);
+
 // What does the products.
 inline constexpr std::string_view kLibrary = "oneDNN";
 std::array<int, 3> library_version();
