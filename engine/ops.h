@@ -9,6 +9,7 @@
 #include "engine/tensor.h"
 #include "kernels/linear.h"
 #include "kernels/tubelet.h"
+#include "kernels/window.h"
 
 namespace stp {
 
@@ -22,8 +23,8 @@ struct Packing {
   explicit operator bool() const { return static_cast<bool>(offsets); }
 };
 
-// Self-attention with policy (kernels/attention.h). qkv (B, N, 3 E) or packed (tokens, 3 E); keep (B, N) or packed
-// (tokens), not given: all ones. Returns (B, N, E) or (tokens, E).
+// Self-attention with policy (kernels/attention.h). qkv (B, N, 3 E) or packed (tokens, 3 E); keep (B, N) or
+// packed (tokens), not given: all ones. Returns (B, N, E) or (tokens, E).
 struct AttentionForm {
   std::int64_t heads = 1;
   float smoothing = 0;  // at least 0
@@ -63,6 +64,57 @@ Tensor exponential(Tape* tape, const Tensor& x);
 Tensor add_scaled(Tape* tape, const Tensor& residual, const Tensor& branch, const Tensor& factor);
 // x_b + row for each clip b: the position embedding. x (B, ...), row: the elements of one clip.
 Tensor add_row(Tape* tape, const Tensor& x, const Tensor& row);
+
+// a + b, of one shape and type.
+Tensor add(Tape* tape, const Tensor& a, const Tensor& b);
+// max(x, 0) of every element; f32.
+Tensor relu(Tape* tape, const Tensor& x);
+// 1 / (1 + e^(-slope x)) of every element; f32. Slope 2 makes it (tanh x + 1) / 2.
+Tensor sigmoid(Tape* tape, const Tensor& x, float slope = 1);
+
+// ---- convolution.cpp: images (B, channels, Y, X) in f32
+
+struct ConvolutionForm {
+  int stride = 1, padding = 0;
+};
+// x (B, I, Y, X), weight (O, I, rows, columns), bias (O) or not given -> (B, O, out_Y, out_X), with out_Y the
+// number of places of the kernel on the padded image.
+Tensor convolution(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                   const ConvolutionForm& form);
+// The convolution that goes the other way, turned round: weight (I, O, rows, columns), and out_Y = (Y - 1)
+// stride
+// - 2 padding + rows + extra, extra in 0 .. stride - 1.
+Tensor transposed_convolution(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                              const ConvolutionForm& form, int extra = 0);
+
+// ---- image_norm.cpp: images (B, C, Y, X) in f32; weight, bias (C)
+
+// What batch norm knows of all batches, each (C). A training pass moves both by `momentum` times the way to its
+// batch's mean and unbiased variance.
+struct RunningStatistics {
+  Tensor mean, variance;
+  float momentum = 0.1f;
+};
+enum class NormMode { training, evaluation };
+// Training norms by the batch and moves `running`; evaluation norms by `running`.
+Tensor batch_norm(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  const RunningStatistics& running, NormMode mode, float epsilon = 1e-5f);
+// Each channel of each image by itself.
+Tensor instance_norm(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& bias, float epsilon);
+
+// ---- image.cpp: images (B, C, Y, X) in f32
+
+// Windows without an image under them are refused: padding is smaller than half of the window, or equal.
+Tensor max_pool(Tape* tape, const Tensor& x, const Window& window);
+Tensor average_pool(Tape* tape, const Tensor& x, const Window& window);  // padding counts as zeros
+Tensor global_average(Tape* tape, const Tensor& x);                      // -> (B, C)
+// Bilinear, to (B, C, Y, X). With align_corners the corners of both images are the same points, else the same
+// area.
+Tensor upsample(Tape* tape, const Tensor& x, std::int64_t Y, std::int64_t X, bool align_corners);
+// a (B, C1, ...), b (B, C2, ...) -> (B, C1 + C2, ...)
+Tensor concatenate_channels(Tape* tape, const Tensor& a, const Tensor& b);
+// (A, P, Q, ...) -> (A, Q, P, ...): between the channels and the frames of clips.
+Tensor swap_axes(Tape* tape, const Tensor& x);
 
 // ---- tubelet.cpp
 

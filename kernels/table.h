@@ -4,8 +4,11 @@
 #include <string_view>
 
 #include "kernels/attention.h"
+#include "kernels/convolution.h"
 #include "kernels/device.h"
 #include "kernels/elementwise.h"
+#include "kernels/image.h"
+#include "kernels/image_norm.h"
 #include "kernels/linear.h"
 #include "kernels/loss.h"
 #include "kernels/norm.h"

@@ -79,4 +79,49 @@ Tensor add_row(Tape* tape, const Tensor& x, const Tensor& row) {
   return out;
 }
 
+Tensor add(Tape* tape, const Tensor& a, const Tensor& b) {
+  check(a.shape() == b.shape() && a.type() == b.type(), "add: {} and {}, wanted one shape and type", a.shape(),
+        b.shape());
+  const Backend& backend = a.backend();
+  Tensor out(backend, a.shape(), a.type());
+  const Grad written = {out.out().data, out.type(), false}, added = {out.out().data, out.type(), true};
+  backend.run(&KernelTable::accumulate, {.from = a.in(), .to = written, .count = out.elements()});
+  backend.run(&KernelTable::accumulate, {.from = b.in(), .to = added, .count = out.elements()});
+  if (!records(tape, {a, b})) return out;
+  tape->record({out}, [a = a.slot(), b = b.slot(), out = out.slot()] {
+    const Accumulate to_a = {.from = out.gradient(), .to = a.grad(), .count = out.elements()};
+    if (to_a.to) out.backend().run(&KernelTable::accumulate, to_a);
+    b.take_gradient(out);
+  });
+  return out;
+}
+
+Tensor relu(Tape* tape, const Tensor& x) {
+  Tensor out(x.backend(), x.shape());
+  x.backend().run(&KernelTable::relu_forward, {.x = x.f32(), .out = out.out().f32(), .count = x.elements()});
+  if (!records(tape, {x})) return out;
+  tape->record({out}, [x = x.slot(), out] {
+    const ReluBackward backward = {
+        .out = out.f32(), .dout = out.gradient().f32(), .dx = x.grad(), .count = out.elements()};
+    out.backend().run(&KernelTable::relu_backward, backward);
+  });
+  return out;
+}
+
+Tensor sigmoid(Tape* tape, const Tensor& x, float slope) {
+  Tensor out(x.backend(), x.shape());
+  x.backend().run(&KernelTable::sigmoid_forward,
+                  {.x = x.f32(), .out = out.out().f32(), .count = x.elements(), .slope = slope});
+  if (!records(tape, {x})) return out;
+  tape->record({out}, [x = x.slot(), out, slope] {
+    const SigmoidBackward backward = {.out = out.f32(),
+                                      .dout = out.gradient().f32(),
+                                      .dx = x.grad(),
+                                      .count = out.elements(),
+                                      .slope = slope};
+    out.backend().run(&KernelTable::sigmoid_backward, backward);
+  });
+  return out;
+}
+
 }  // namespace stp

@@ -1,5 +1,5 @@
 // The device `simt`: host memory with known bounds, the kernels of kernels/cuda under the executor, and in
-// place of the device's library of matrix products the processor's.
+// place of the device's libraries of matrix products and convolutions the processor's.
 #include <cstring>
 
 #include "kernels/simt/executor.h"
@@ -55,6 +55,17 @@ void linear_backward(const LinearBackward& a) {
   note_gradient(a.dx, a.rows * a.I);
   note_gradient(a.dweight, static_cast<std::int64_t>(a.O) * a.I);
   note_gradient(a.dbias, a.O);
+}
+
+void convolution_forward(const ConvolutionForward& a) {
+  cpu::convolution_forward(a);
+  note_gradient(a.out, static_cast<std::int64_t>(a.sizes.outputs()));
+}
+
+void convolution_backward(const ConvolutionBackward& a) {
+  cpu::convolution_backward(a);
+  note_gradient(a.dx, static_cast<std::int64_t>(a.sizes.inputs()));
+  note_gradient(a.dweight, static_cast<std::int64_t>(a.sizes.weights()));
 }
 
 }  // namespace stp::simt
