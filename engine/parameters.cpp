@@ -38,7 +38,11 @@ std::vector<float> initial_values(const Parameter& p, std::uint64_t seed) {
 }  // namespace
 
 Tensor ParameterScope::take(const std::string& name, const Shape& shape, Init init) const {
-  return parameters_->take(prefix_ + name, shape, init);
+  return parameters_->take(prefix_ + name, shape, init, true);
+}
+
+Tensor ParameterScope::take_statistic(const std::string& name, const Shape& shape, Init init) const {
+  return parameters_->take(prefix_ + name, shape, init, false);
 }
 
 Parameters::Parameters(const Backend& backend, std::uint64_t seed,
@@ -53,19 +57,20 @@ Parameters::Parameters(const Backend& backend, std::uint64_t seed,
   };
   memory_ = {zeros(Element::f32), zeros(Element::f32), storage == Element::bf16 ? zeros(storage) : nullptr};
   for (Parameter& p : all_) p.tensor = Tensor::window(p.shape, memory_, static_cast<std::size_t>(p.begin));
+  freeze(false);
   initialise(seed);
   bound_ = true;
   construct(ParameterScope(this, ""));
 }
 
-Tensor Parameters::take(const std::string& name, const Shape& shape, Init init) {
+Tensor Parameters::take(const std::string& name, const Shape& shape, Init init, bool learns) {
   if (bound_) {
     const Parameter& p = all_[next_++];
     check(p.name == name && p.shape == shape, "parameters: {} was {} when measured", name, p.name);
     return p.tensor;
   }
   check(!find(name), "parameters: {} exists already", name);
-  all_.push_back({name, shape, init, elements_, {}});
+  all_.push_back({name, shape, init, elements_, learns, {}});
   elements_ += (shape.elements() + kAlignment - 1) / kAlignment * kAlignment;
   return {};
 }
@@ -76,7 +81,7 @@ const Parameter* Parameters::find(const std::string& name) const {
 }
 
 void Parameters::freeze(bool frozen) const {
-  for (const Parameter& p : all_) p.tensor.set_wants_gradient(!frozen);
+  for (const Parameter& p : all_) p.tensor.set_wants_gradient(p.learns && !frozen);
 }
 
 void Parameters::clear_gradients() const {

@@ -26,6 +26,7 @@ struct Parameter {
   Shape shape;
   Init init;
   std::int64_t begin = 0;  // first element in the allocation
+  bool learns = true;      // by gradients; a statistic does not
   Tensor tensor;
 };
 
@@ -38,6 +39,9 @@ class ParameterScope {
   ParameterScope operator/(std::int64_t index) const { return *this / std::to_string(index); }
   // The tensor called `name` here. Empty while the network is being measured.
   Tensor take(const std::string& name, const Shape& shape, Init init) const;
+  // The same for a statistic that forward passes keep, as batch norm does: it lies and is saved with the
+  // parameters, and no gradient, optimizer or thawing reaches it.
+  Tensor take_statistic(const std::string& name, const Shape& shape, Init init) const;
 
  private:
   friend class Parameters;
@@ -75,7 +79,7 @@ class Parameters {
 
  private:
   friend class ParameterScope;
-  Tensor take(const std::string& name, const Shape& shape, Init init);
+  Tensor take(const std::string& name, const Shape& shape, Init init, bool learns);
 
   Backend backend_;
   std::vector<Parameter> all_;

@@ -16,7 +16,11 @@ pack() {
     cp "build/$program" "$1/$program"
     # The machine's own C library goes with its own loader; everything else travels along.
     ldd "build/$program" | awk '$3 ~ /^\// { print $3 }' | grep -Ev '/lib(c|m|dl|rt|pthread)\.so' |
-      while read -r library; do cp -L "$library" "$1/lib/"; done
+      while read -r library; do
+        cp -L "$library" "$1/lib/"
+        # cuDNN loads the rest of itself by name when it is first used.
+        case $library in */libcudnn.so.*) cp -L "${library%/*}"/libcudnn_*.so."${library##*.}" "$1/lib/" ;; esac
+      done
   done
   du -sh "$1"
 }
