@@ -44,7 +44,7 @@ Doubles windows(const Doubles& image, const Image& s, const Window& w,
 }
 
 std::string text_of(const Window& w) {
-  return fmt::format("by {} x {} stride {} padding {}", w.rows, w.columns, w.stride, w.padding);
+  return fmt::format(" by {} x {} stride {} padding {}", w.rows, w.columns, w.stride, w.padding);
 }
 
 OpCase max_pool_case(const Image& s, const Window& w) {
