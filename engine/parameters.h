@@ -89,4 +89,16 @@ class Parameters {
   Tensor::Shared memory_;
 };
 
+// Freezes parameters for the time of its life: gradients pass through a frozen network to its input.
+class Frozen {
+ public:
+  explicit Frozen(const Parameters& parameters) : parameters_(parameters) { parameters_.freeze(true); }
+  ~Frozen() { parameters_.freeze(false); }
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+
+ private:
+  const Parameters& parameters_;
+};
+
 }  // namespace stp

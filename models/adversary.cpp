@@ -7,18 +7,6 @@ namespace stp {
 
 namespace {
 
-// Freezes parameters for the time of its life: gradients pass through a frozen network to its input.
-class Frozen {
- public:
-  explicit Frozen(const Parameters& parameters) : parameters_(parameters) { parameters_.freeze(true); }
-  ~Frozen() { parameters_.freeze(false); }
-  Frozen(const Frozen&) = delete;
-  Frozen& operator=(const Frozen&) = delete;
-
- private:
-  const Parameters& parameters_;
-};
-
 float as_weight(double weight) { return static_cast<float>(weight); }
 
 Tensor logits_of(const Recogniser& recogniser, Tape* tape, const RecogniserView& view, const DropPathDraw& drop,

@@ -1,5 +1,8 @@
 // Methods that need no training, judged as a user has them judged, and the controls that show that the judging
 // measures what it says.
+#include <signal.h>
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/system/workplace.h"
@@ -57,6 +60,36 @@ TEST_CASE("methods: a row names its kernel and region, and the attacker that kno
   CHECK(blurred["method"] == "blur 5x5 in motion");
   REQUIRE(blurred["attackers"].size() >= 2);
   CHECK(blurred["attackers"][0]["kind"] == "posterior");
+}
+
+TEST_CASE("methods: networks that rewrite frames learn, are judged, and resume to the bit after a kill") {
+  const Workplace place;
+  for (const std::string method : {"collective", "vita", "spact"}) {
+    CAPTURE(method);
+    const std::vector<std::string> settings = {
+        "--set", "method.name=" + method,       "--set", "method.width=4",   "--set", "model.width=32",
+        "--set", "evaluate.raw=false",          "--set", "init.steps=8",     "--set", "adversarial.steps=20",
+        "--set", "adversarial.restart_every=7", "--set", "evaluate.steps=6", "--set", "method.attackers=2",
+        "--set", "evaluate.frame_attackers=1"};
+    const Ended whole = place.begin("whole_" + method, settings);
+    INFO(whole.messages);
+    REQUIRE(whole.code == 0);
+    const Json results = Json::parse(content(place / ("whole_" + method) / "results.json"));
+    REQUIRE(results["methods"].size() == 1);
+    CHECK(results["methods"][0]["method"] == method);
+    std::size_t frames = 0;
+    for (const Json& attacker : results["methods"][0]["attackers"]) frames += attacker["kind"] == "frame";
+    CHECK(frames == 1);
+    const auto log = place / ("killed_" + method) / "log.jsonl";
+    const auto strike = [&](pid_t child) {
+      while (test::running(child) && !contains(content(log), "kept_action")) usleep(2000);
+      usleep(50000);
+      kill(child, SIGKILL);
+    };
+    REQUIRE(place.begin("killed_" + method, settings, strike).code != 0);
+    REQUIRE(place.resume("killed_" + method).code == 0);
+    CHECK((place.files("killed_" + method) == place.files("whole_" + method)));
+  }
 }
 
 TEST_CASE("evaluate --on-files: what is judged is what the files hold") {

@@ -52,7 +52,7 @@ void add_data(Schema& s, DataRecipe& d) {
 
 void add_method(Schema& s, MethodRecipe& m) {
   s.add("method.name", &m.name, "what is judged: a row of the paper's Table 1",
-        one_of({"stprivacy", "raw", "downsample", "blur", "blacken"}));
+        one_of({"stprivacy", "raw", "downsample", "blur", "blacken", "collective", "vita", "spact"}));
   s.add("method.factor", &m.factor, "downsample: rows and columns over those that are left", between(1, 64));
   s.add("method.upsampling", &m.upsampling, "downsample: how clips are enlarged again",
         one_of({"bilinear", "nearest"}));
@@ -62,6 +62,13 @@ void add_method(Schema& s, MethodRecipe& m) {
   s.add("method.region", &m.region, "blur and blacken: where; boxes are those of method.boxes",
         one_of({"frame", "motion", "boxes"}));
   s.add("method.boxes", &m.boxes, "CSV of boxes: video,frame,x0,y0,x1,y1[,score]");
+  s.add("method.width", &m.width,
+        "collective, vita, spact: channels of the frame network's first layer; published: 64, vita 32",
+        between(2, 1024));
+  s.add("method.attackers", &m.attackers, "vita: privacy recognisers of the ensemble", between(1, 16));
+  s.add("method.confusion", &m.confusion,
+        "vita: what outputs are driven to: one half, most entropy, or all present (the released code)",
+        one_of({"half", "entropy", "present"}));
 }
 
 void add_model(Schema& s, ModelRecipe& m) {
@@ -182,6 +189,8 @@ void add_phases(Schema& s, Recipe& r) {
   s.add("evaluate.raw_attackers", &e.raw_attackers, "fresh privacy recognisers on raw clips", between(1, 100));
   s.add("evaluate.mask_attackers", &e.mask_attackers,
         "fresh privacy recognisers that see only which tubelets were dropped", between(0, 100));
+  s.add("evaluate.frame_attackers", &e.frame_attackers,
+        "fresh convolutional privacy recognisers that see one frame at a time", between(0, 100));
   s.add("evaluate.clips", &e.clips, "clips of each test video", between(1, 100));
   s.add("evaluate.crops", &e.crops, "crops of each clip", between(1, 9));
 }
@@ -209,6 +218,11 @@ void register_recipe(Schema& s, Recipe& r) {
 
 void Recipe::validate() const {
   check_obfuscation(obfuscation());
+  const int multiple = method.name == "vita" ? 4 : 16;
+  check(!rewrites() || (model.height % multiple == 0 && model.width % multiple == 0),
+        "recipe: method {} halves frames again and again; model.height {} and model.width {} must be multiples "
+        "of {}",
+        method.name, model.height, model.width, multiple);
   stprivacy().validate();
   recogniser_for(1).validate();
   check(weights.start != "small" || recogniser.embedding >= kSmallestWaves,
@@ -311,6 +325,25 @@ Obfuscation Recipe::obfuscation() const {
   o.kernel = method.kernel;
   o.sigma = method.sigma;
   o.boxes = method.boxes;
+  return o;
+}
+
+bool Recipe::rewrites() const {
+  return method.name == "collective" || method.name == "vita" || method.name == "spact";
+}
+
+FrameAnonymiserOptions Recipe::frame_anonymiser() const {
+  FrameAnonymiserOptions o;
+  o.network =
+      method.name == "vita" ? FrameAnonymiserOptions::Network::itnet : FrameAnonymiserOptions::Network::unet;
+  o.width = method.width;
+  o.T = model.frames;
+  o.Y = model.height;
+  o.X = model.width;
+  for (std::size_t c = 0; c < 3; ++c) {
+    o.mean[c] = static_cast<float>(data.mean[c]);
+    o.deviation[c] = static_cast<float>(data.deviation[c]);
+  }
   return o;
 }
 

@@ -12,6 +12,7 @@
 #include "engine/config.h"
 #include "engine/memory.h"
 #include "models/adversary.h"
+#include "models/baselines/frame_anonymiser.h"
 #include "models/weights.h"
 
 namespace stp {
@@ -45,6 +46,9 @@ struct MethodRecipe {
   int kernel = 13;  // of blur
   double sigma = 10;
   std::string region = "frame", boxes;  // of blur and blacken
+  std::int64_t width = 64;              // of the network of collective, vita and spact
+  int attackers = 2;                    // of vita's ensemble
+  std::string confusion = "half";
 };
 
 struct ModelRecipe {
@@ -103,7 +107,7 @@ struct EvaluateRecipe {
   double epochs = 80;
   RateRecipe rate;
   int batch = 0;  // 0: train.batch
-  int attackers = 3, raw_attackers = 1, mask_attackers = 1;
+  int attackers = 3, raw_attackers = 1, mask_attackers = 1, frame_attackers = 0;
   bool raw = true;
   int clips = 5, crops = 3;
 };
@@ -139,7 +143,10 @@ struct Recipe {
   Inflation inflation() const;
   DatasetSpec dataset() const;
   Obfuscation obfuscation() const;
-  bool trains() const { return method.name == "stprivacy"; }  // whether the method has to be learnt
+  // Whether the method has to be learnt; by rewriting frame by frame, or as STPrivacy does.
+  bool rewrites() const;
+  bool trains() const { return method.name == "stprivacy" || rewrites(); }
+  FrameAnonymiserOptions frame_anonymiser() const;
   // The method as tables of results name it, with what tells it from its variants: "blur 13x13 in boxes".
   std::string method_label() const;
   LoaderOptions loader(LoaderOptions::Views views, int batch, std::uint64_t stream) const;

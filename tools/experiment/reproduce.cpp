@@ -69,6 +69,9 @@ std::vector<KnownRow> table1_rows(const TableData& data) {
        {{40.91, .655, 74.33}, {73.94, .672, 75.58}}},
       {{"weak_blur", {method("blur"), kernel(data.weak), in_motion}, {}},
        {{47.24, .663, 75.11}, {77.31, .678, 76.03}}},
+      {{"collective", {method("collective")}, {}}, {{46.88, .651, 74.12}, {78.01, .663, 75.22}}},
+      {{"vita", {method("vita")}, {}}, {{48.11, .638, 73.89}, {78.49, .657, 75.36}}},
+      {{"spact", {method("spact")}, {}}, {{48.56, .642, 73.78}, {78.40, .651, 75.29}}},
       {{"stprivacy", {method("stprivacy")}, {}}, {{50.73, .613, 72.48}, {82.55, .634, 73.79}}},
   };
 }

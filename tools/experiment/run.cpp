@@ -20,8 +20,10 @@ Phase phase_of(const std::string& stage) {
 }
 
 std::unique_ptr<Stage> make_stage(const std::string& name, Experiment& experiment) {
-  if (name == "init") return make_init(experiment);
-  if (name == "adversarial") return make_adversarial(experiment);
+  const bool rewrites = experiment.recipe.rewrites();
+  if (name == "init") return rewrites ? make_rewriter_init(experiment) : make_init(experiment);
+  if (name == "adversarial")
+    return rewrites ? make_rewriter_adversarial(experiment) : make_adversarial(experiment);
   return make_evaluation(experiment, name == kEvaluateRaw && experiment.recipe.method.name != "raw");
 }
 
@@ -122,7 +124,7 @@ class Run {
     index_ = static_cast<std::size_t>(c.counter("stage"));
     step_ = c.counter("step");
     experiment_.results = results_from_json(nlohmann::ordered_json::parse(c.text("results")));
-    if (experiment_.anonymiser) restore_parameters(c, kPrefix, experiment_.anonymiser->parameters());
+    if (const Parameters* trained = experiment_.trained()) restore_parameters(c, kPrefix, *trained);
     if (index_ < names_.size() && step_ > 0) {
       stage_ = make_stage(names_[index_], experiment_);
       stage_->restore(c);
@@ -162,7 +164,8 @@ class Run {
       save();
       stop(interrupted_by());
     }
-    if (names_[index_] == "adversarial") save_model(folder_ / "anonymiser.safetensors", experiment_);
+    if (names_[index_] == "adversarial" && experiment_.anonymiser)
+      save_model(folder_ / "anonymiser.safetensors", experiment_);
     if (phase_of(names_[index_]) == Phase::evaluate) log_result(experiment_.results.methods.back());
   }
 
@@ -201,7 +204,7 @@ class Run {
     builder.counter("step", step_);
     builder.counter("log.bytes", static_cast<std::int64_t>(position.bytes));
     builder.counter("log.digest", static_cast<std::int64_t>(position.digest));
-    if (experiment_.anonymiser) builder.parameters(kPrefix, experiment_.anonymiser->parameters());
+    if (const Parameters* trained = experiment_.trained()) builder.parameters(kPrefix, *trained);
     if (stage_) stage_->save(builder);
     checkpoints_.save(builder.content());
   }

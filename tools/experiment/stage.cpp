@@ -42,13 +42,21 @@ Experiment::Experiment(const Recipe& experiment, const Backend& device)
         "data: {} training clips make no batch of {}; use a smaller {}", data.train.size(),
         std::max(batch, judged), batch >= judged ? "train.batch" : "evaluate.batch");
   check(!data.attributes.empty(), "data: no privacy labels; set data.labels to a CSV of them");
-  if (recipe.trains()) {
+  if (recipe.rewrites()) {
+    rewriter =
+        std::make_unique<FrameAnonymiser>(backend, stream_id("rewriter", {seed()}), recipe.frame_anonymiser());
+  } else if (recipe.trains()) {
     anonymiser = std::make_unique<Stprivacy>(backend, stream_id("anonymiser", {seed()}), recipe.stprivacy());
     start_network(anonymiser->parameters(), anonymiser->options().vit);
   }
   check_recogniser_start();
   results.attributes = data.attributes;
   results.chance = chance_points(label_table(data, data.train), label_table(data, data.test));
+}
+
+const Parameters* Experiment::trained() const {
+  if (rewriter) return &rewriter->parameters();
+  return anonymiser ? &anonymiser->parameters() : nullptr;
 }
 
 std::int64_t Experiment::steps(std::int64_t given, double epochs, std::int64_t clips_of_step) const {

@@ -21,10 +21,13 @@ struct Experiment {
   Recipe recipe;
   Dataset data;
   Backend backend;
-  std::unique_ptr<Stprivacy> anonymiser;  // null where the method has nothing to train
+  // What the method trains: one of these, or none.
+  std::unique_ptr<Stprivacy> anonymiser;
+  std::unique_ptr<FrameAnonymiser> rewriter;
   Results results;
 
   Experiment(const Recipe& experiment, const Backend& device);
+  const Parameters* trained() const;  // of the one that there is, or null
   std::uint64_t seed() const { return static_cast<std::uint64_t>(recipe.seed); }
   // Steps of a phase: as given, or as many as its epochs take with the given clips a step.
   std::int64_t steps(std::int64_t given, double epochs, std::int64_t clips_of_step) const;
@@ -71,6 +74,9 @@ class Stage {
 
 std::unique_ptr<Stage> make_init(Experiment& experiment);
 std::unique_ptr<Stage> make_adversarial(Experiment& experiment);
+// The same phases of the earlier methods, whose networks rewrite frames.
+std::unique_ptr<Stage> make_rewriter_init(Experiment& experiment);
+std::unique_ptr<Stage> make_rewriter_adversarial(Experiment& experiment);
 // Fresh recognisers on what the recipe's method delivers, or, beside a method, on raw clips.
 std::unique_ptr<Stage> make_evaluation(Experiment& experiment, bool raw);
 

@@ -65,6 +65,7 @@ class EvaluationStage : public Stage {
     add("action", "vit", 0, e.data.classes.size());
     const int attackers = raw ? recipe_.evaluate.raw_attackers : recipe_.evaluate.attackers;
     for (int i = 0; i < attackers; ++i) add_attacker("attacker", "vit", i);
+    for (int i = 0; i < recipe_.evaluate.frame_attackers; ++i) add_attacker("frame", "frame", i);
     if (!anonymises_ || !e.anonymiser->sparsifies()) return;  // nothing is dropped
     for (int i = 0; i < recipe_.evaluate.mask_attackers; ++i) add_attacker("mask", "mask", i);
   }
@@ -145,9 +146,16 @@ class EvaluationStage : public Stage {
   }
 
   Delivered deliver(const ClipInput& input) const {
+    if (recipe_.rewrites()) return rewritten(input);
     if (!anonymises_) return untouched(input, recipe_.vit().tokens());
     const Anonymised out = e_.anonymiser->anonymise(input);
     return {e_.anonymiser->redraws() ? ClipInput{.pixel_tubelets = out.pixels} : input, out.kept, out.keep};
+  }
+
+  Delivered rewritten(const ClipInput& input) const {
+    const FrameAnonymiser& net = *e_.rewriter;
+    const Tensor clips = net.redraw(nullptr, net.clips(input), NormMode::evaluation);
+    return untouched(net.normalised(nullptr, clips), recipe_.vit().tokens());
   }
 
   MethodResult judge(const std::vector<ViewAverage>& averages, double kept) const {

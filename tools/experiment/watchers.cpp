@@ -1,6 +1,8 @@
 #include "tools/experiment/watchers.h"
 
 #include "engine/check.h"
+#include "models/baselines/frame_anonymiser.h"
+#include "models/baselines/frame_net.h"
 #include "models/mask_recogniser.h"
 
 namespace stp {
@@ -21,6 +23,31 @@ class VitWatcher : public Watcher {
   Recogniser network_;
 };
 
+// Convolutional, one frame at a time: it knows nothing of motion, and nothing of which tubelets were dropped
+// but that they are grey.
+class FrameWatcher : public Watcher {
+ public:
+  FrameWatcher(const Backend& backend, std::uint64_t seed, const VitOptions& vit, std::int64_t outputs)
+      : vit_(vit), network_(backend, seed, options_for(vit, outputs)) {}
+  Tensor logits(Tape* tape, const Delivered& seen, const DropPathDraw&) const override {
+    return network_.clips(tape, clip_of(nullptr, seen.input, vit_),
+                          tape ? NormMode::training : NormMode::evaluation);
+  }
+  const Parameters& parameters() const override { return network_.parameters(); }
+
+ private:
+  static FrameNetOptions options_for(const VitOptions& vit, std::int64_t outputs) {
+    constexpr int kSmall = 64;  // rows and columns up to which a ResNet-18 would reduce frames to nothing
+    if (vit.Y <= kSmall && vit.X <= kSmall) return FrameNetOptions::small(outputs);
+    FrameNetOptions resnet18;
+    resnet18.outputs = outputs;
+    return resnet18;
+  }
+
+  VitOptions vit_;
+  FrameNet network_;
+};
+
 class MaskWatcher : public Watcher {
  public:
   MaskWatcher(const Backend& backend, std::uint64_t seed, const VitOptions& vit, std::int64_t outputs)
@@ -37,7 +64,7 @@ class MaskWatcher : public Watcher {
 }  // namespace
 
 Delivered untouched(const ClipInput& input, std::int64_t tokens) {
-  const Backend backend = input.frames.pixels.backend();
+  const Backend backend = input.clip ? input.clip.backend() : input.frames.pixels.backend();
   return {input, every_token(backend, input.batch(), tokens),
           Tensor::filled(backend, {input.batch(), tokens}, 1.0f)};
 }
@@ -46,6 +73,7 @@ std::unique_ptr<Watcher> make_watcher(const std::string& kind, const Backend& ba
                                       const Recipe& recipe, std::int64_t outputs) {
   const RecogniserOptions options = recipe.recogniser_for(outputs);
   if (kind == "mask") return std::make_unique<MaskWatcher>(backend, seed, options.vit, outputs);
+  if (kind == "frame") return std::make_unique<FrameWatcher>(backend, seed, options.vit, outputs);
   check(kind == "vit", "watcher: no kind '{}'", kind);
   return std::make_unique<VitWatcher>(backend, seed, options);
 }

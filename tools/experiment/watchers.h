@@ -34,8 +34,8 @@ class Watcher {
   virtual const VitOptions* vit() const { return nullptr; }
 };
 
-// `kind`: "vit", the recipe's recogniser on the kept tokens; "mask", which sees only what was dropped. Its
-// start is a pure function of `seed`.
+// `kind`: "vit", the recipe's recogniser on the kept tokens; "frame", convolutional, one frame at a time;
+// "mask", which sees only what was dropped. Its start is a pure function of `seed`.
 std::unique_ptr<Watcher> make_watcher(const std::string& kind, const Backend& backend, std::uint64_t seed,
                                       const Recipe& recipe, std::int64_t outputs);
 
