@@ -180,19 +180,23 @@ Image read_image(const std::filesystem::path& path) {
   return {width, height, {pixels.get(), pixels.get() + count}};
 }
 
-void write_png(const std::filesystem::path& path, std::span<const std::uint8_t> rgb, int width, int height) {
-  const std::string name = shown(path);
+std::vector<std::uint8_t> png_of(std::span<const std::uint8_t> rgb, int width, int height) {
   check(width >= 1 && height >= 1 && std::int64_t{width} * height <= kImagePixels,
-        "{}: cannot write a picture of {}x{}; it has 1 to {} pixels", name, width, height, kImagePixels);
+        "cannot pack a picture of {}x{}; it has 1 to {} pixels", width, height, kImagePixels);
   check(rgb.size() == static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3,
-        "{}: the picture has {} bytes, wanted {} x {} x 3", name, rgb.size(), height, width);
+        "the picture has {} bytes, wanted {} x {} x 3", rgb.size(), height, width);
   int count = 0;
   const auto free_png = [](unsigned char* png) { STBIW_FREE(png); };
   const std::unique_ptr<unsigned char, decltype(free_png)> png(
       stbi_write_png_to_mem(rgb.data(), width * 3, width, height, 3, &count), free_png);
-  if (png == nullptr) fail("{}: out of memory while the picture is packed; close other programs", name);
+  if (png == nullptr) fail("out of memory while a picture is packed; close other programs");
+  return {png.get(), png.get() + count};
+}
+
+void write_png(const std::filesystem::path& path, std::span<const std::uint8_t> rgb, int width, int height) {
+  const std::vector<std::uint8_t> png = png_of(rgb, width, height);
   DurableFile file(path, 0600);
-  file.append(std::as_bytes(std::span(png.get(), static_cast<std::size_t>(count))));
+  file.append(std::as_bytes(std::span(png)));
   file.commit();
 }
 

@@ -30,8 +30,11 @@ ImageKind image_kind(const std::filesystem::path& path);
 // noticed).
 Image read_image(const std::filesystem::path& path);
 
-// rgb: (height, width, 3). Appears complete or not at all, readable for its owner only. The same pixels give
-// the same bytes. Throws Error if it cannot be written.
+// rgb: (height, width, 3) as the bytes of a PNG. The same pixels give the same bytes.
+std::vector<std::uint8_t> png_of(std::span<const std::uint8_t> rgb, int width, int height);
+
+// The same as a file. Appears complete or not at all, readable for its owner only. Throws Error if it
+// cannot be written.
 void write_png(const std::filesystem::path& path, std::span<const std::uint8_t> rgb, int width, int height);
 
 }  // namespace stp

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <iterator>
 #include <unordered_map>
 
 #include "data/names.h"
+#include "data/pickle.h"
 #include "data/text_file.h"
 #include "engine/check.h"
 #include "engine/file.h"
+#include "engine/text.h"
 
 namespace stp {
 namespace {
@@ -16,7 +19,12 @@ namespace {
 constexpr std::size_t kAttributes = 4096;
 constexpr std::string_view kCure = "give a CSV table with the header video,ATTRIBUTE,... and values 0 or 1";
 
-// Pickles since protocol 2 begin with 0x80 and the number of the protocol; loading one runs the code it names.
+// The attributes of the published pickles, whose order they do not say: settled by agreement with PA-HMDB51's
+// own labels.
+constexpr std::array<std::string_view, 5> kPickled = {"skin_color", "face", "gender", "nudity", "relationship"};
+constexpr std::uint64_t kPickleBytes = std::uint64_t{64} << 20;
+
+// Pickles since protocol 2 begin with 0x80 and the number of the protocol.
 bool is_pickle(const std::filesystem::path& path) {
   const std::string extension = path.extension().string();
   if (extension == ".pickle" || extension == ".pkl") return true;
@@ -25,6 +33,12 @@ bool is_pickle(const std::filesystem::path& path) {
   if (file.size() < head.size()) return false;
   file.read(0, head);
   return head[0] == std::byte{0x80} && head[1] >= std::byte{2} && head[1] <= std::byte{5};
+}
+
+// Columns of a table of clips and splits (listing.h), which are no attributes.
+bool is_split(std::string_view column) {
+  constexpr std::string_view kSplit = "split_";
+  return column.starts_with(kSplit) && whole_number(column.substr(kSplit.size()), 1000) >= 0;
 }
 
 bool is_bit(std::string_view field) { return field == "0" || field == "1"; }
@@ -54,24 +68,63 @@ std::vector<std::string> read_header(const TextFile& file) {
 }  // namespace
 
 Labels::Labels(const std::filesystem::path& path) : file_(shown(path)) {
-  if (is_pickle(path)) refuse("{}: a pickle can run code when it is read and is refused; {}", file_, kCure);
+  if (is_pickle(path)) {
+    read_pickle(path);
+  } else {
+    read_table(path);
+  }
+}
+
+void Labels::read_pickle(const std::filesystem::path& path) {
+  const InputFile file(path);
+  if (file.size() > kPickleBytes)
+    refuse("{}: {} bytes, the limit for a label file is {}", file_, file.size(), kPickleBytes);
+  std::vector<std::byte> bytes(file.size());
+  file.read(0, bytes);
+  const PickledLabels pickled = read_pickled_labels(bytes, file_);
+  attributes_.assign(kPickled.begin(), kPickled.end());
+  std::unordered_map<std::string, std::string> seen;  // clip_name -> as written
+  for (const PickledLabels::Clip& clip : pickled.clips) {
+    const std::string name = brief(clip.name);
+    if (!valid_utf8(clip.name) || !stays_below(clip.name))
+      refuse("{}: '{}' is no clip; {}", file_, name, kCure);
+    if (clip.values.size() != attributes_.size())
+      refuse("{}: '{}' has {} labels, wanted {}; {}", file_, name, clip.values.size(), attributes_.size(),
+             kCure);
+    const auto [first, fresh] = seen.emplace(clip_name(clip.name), name);
+    if (!fresh) refuse("{}: '{}' and '{}' are one clip; {}", file_, name, first->second, kCure);
+    for (const std::int64_t value : clip.values) {
+      if (value != 0 && value != 1)
+        refuse("{}: a label of '{}' is {}, wanted 0 or 1; {}", file_, name, value, kCure);
+      values_.push_back(value == 1);
+    }
+    names_.push_back(clip.name);
+  }
+  if (names_.empty()) refuse("{}: no clip; {}", file_, kCure);
+}
+
+void Labels::read_table(const std::filesystem::path& path) {
   const TextFile file(path, "label table");
-  attributes_ = read_header(file);
+  const std::vector<std::string> columns = read_header(file);
+  std::ranges::copy_if(columns, std::back_inserter(attributes_),
+                       [](const std::string& c) { return !is_split(c); });
+  if (attributes_.empty()) refuse("{}: no attribute column; {}", file.at(file.lines().front()), kCure);
   std::unordered_map<std::string, int> seen;  // clip_name -> line
   for (const TextFile::Line& line : std::span(file.lines()).subspan(1)) {
     const std::vector<std::string_view> fields = split(line.text, ',');
-    if (fields.size() != attributes_.size() + 1)
+    if (fields.size() != columns.size() + 1)
       refuse("{}: {} columns, wanted {} (video and {} attributes); mend the line", file.at(line), fields.size(),
-             attributes_.size() + 1, attributes_.size());
+             columns.size() + 1, columns.size());
     const std::string name = brief(fields.front());
     if (!stays_below(fields.front()))
       refuse("{}: '{}' is no clip; write CLASS/VIDEO below the data set's folder", file.at(line), name);
     const auto [first, fresh] = seen.emplace(clip_name(fields.front()), line.number);
     if (!fresh)
       refuse("{}: clip '{}' was labelled in line {}; keep one of them", file.at(line), name, first->second);
-    for (std::size_t a = 0; a < attributes_.size(); ++a) {
+    for (std::size_t a = 0; a < columns.size(); ++a) {
+      if (is_split(columns[a])) continue;
       if (!is_bit(fields[a + 1]))
-        refuse("{}: {} is '{}', wanted 0 or 1; mend the value", file.at(line), brief(attributes_[a]),
+        refuse("{}: {} is '{}', wanted 0 or 1; mend the value", file.at(line), brief(columns[a]),
                brief(fields[a + 1]));
       values_.push_back(fields[a + 1] == "1");
     }

@@ -1,6 +1,5 @@
-// Labels of clips: a CSV table with one line per clip and one 0/1 column per attribute, as VP-HMDB51 and
-// VP-UCF101 are published ("video,skin_color,face,gender,nudity,relationship"; Li et al., STPrivacy, ICCV
-// 2023).
+// Labels of clips: one 0 or 1 per attribute. A CSV table ("video,skin_color,face,gender,nudity,relationship"),
+// or the pickles in which VP-HMDB51 and VP-UCF101 are published (Li et al., STPrivacy, ICCV 2023).
 #pragma once
 
 #include <cstdint>
@@ -13,8 +12,9 @@ namespace stp {
 
 class Labels {
  public:
-  // Reads the table strictly: the first column is "video", every other column is an attribute with values 0 or
-  // 1, no clip occurs twice. Throws Error (usage) with file, line and cure; a pickle is refused unread.
+  // Reads strictly. CSV: the first column is "video", every other column is an attribute with values 0 or 1, no
+  // clip occurs twice. Pickle (pickle.h): five values of 0 or 1 for each clip; the file does not name the
+  // attributes, their order is that of the CSV above. Throws Error (usage) with file, line or byte, and cure.
   explicit Labels(const std::filesystem::path& path);
 
   const std::vector<std::string>& attributes() const {
@@ -31,6 +31,9 @@ class Labels {
   std::vector<int> find(const std::vector<std::string>& clips) const;
 
  private:
+  void read_table(const std::filesystem::path& path);
+  void read_pickle(const std::filesystem::path& path);
+
   std::string file_;
   std::vector<std::string> attributes_, names_;
   std::vector<std::uint8_t> values_;  // (size, A)

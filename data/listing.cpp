@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <span>
 #include <unordered_map>
 
 #include "data/names.h"
@@ -145,6 +146,16 @@ void sort_classes(std::vector<std::string>& classes) {
     std::ranges::stable_sort(classes, {}, number);
 }
 
+// The classes of the clips, by name, become those of the listing.
+void take_classes(const std::vector<std::string>& names, Listing& listing) {
+  listing.classes = names;
+  sort_classes(listing.classes);
+  std::unordered_map<std::string_view, int> labels;
+  for (std::size_t c = 0; c < listing.classes.size(); ++c)
+    labels.emplace(listing.classes[c], static_cast<int>(c));
+  for (std::size_t i = 0; i < names.size(); ++i) listing.clips[i].label = labels.at(names[i]);
+}
+
 void read_lists(const fs::path& folder, int split, Listing& listing) {
   if (split != 1) refuse("{}: split {}; train.txt and test.txt are the only split, 1", shown(folder), split);
   std::vector<std::string> names;  // (clips)
@@ -161,12 +172,39 @@ void read_lists(const fs::path& folder, int split, Listing& listing) {
       names.emplace_back(line.text.substr(gap + 1));
     }
   }
-  listing.classes = names;
-  sort_classes(listing.classes);
-  std::unordered_map<std::string_view, int> labels;
-  for (std::size_t c = 0; c < listing.classes.size(); ++c)
-    labels.emplace(listing.classes[c], static_cast<int>(c));
-  for (std::size_t i = 0; i < names.size(); ++i) listing.clips[i].label = labels.at(names[i]);
+  take_classes(names, listing);
+}
+
+// The column of a split in the heading of a table.
+std::size_t split_column(const TextFile& file, int split) {
+  if (file.lines().empty()) refuse("{}: empty; wanted a table of clips and splits", file.name());
+  const TextFile::Line& heading = file.lines().front();
+  const std::vector<std::string_view> columns = stp::split(heading.text, ',');
+  const std::string wanted = fmt::format("split_{}", split);
+  const auto column = std::ranges::find(columns, wanted);
+  if (columns.front() != "video" || column == columns.end())
+    refuse("{}: no columns 'video' and '{}'; give a table of clips and splits", file.at(heading), wanted);
+  return static_cast<std::size_t>(column - columns.begin());
+}
+
+void read_split_table(const fs::path& path, int split, Listing& listing) {
+  constexpr Part kParts[] = {Part::unused, Part::train, Part::test};
+  const TextFile file(path, "table of clips and splits");
+  const std::size_t column = split_column(file, split),
+                    columns = stp::split(file.lines().front().text, ',').size();
+  std::vector<std::string> names;  // (clips)
+  Collector collector(listing);
+  for (const TextFile::Line& line : std::span(file.lines()).subspan(1)) {
+    const std::vector<std::string_view> fields = stp::split(line.text, ',');
+    const std::size_t slash = fields.front().find('/');
+    const int use = fields.size() == columns ? whole_number(fields[column], 2) : -1;
+    if (use < 0 || slash == std::string_view::npos)
+      refuse("{}: '{}', wanted CLASS/VIDEO and {} fields, 1 (train), 2 (test) or 0 (unused) for a split",
+             file.at(line), brief(line.text), columns - 1);
+    collector.add(file, line, std::string(fields.front()), 0, kParts[use]);
+    names.emplace_back(fields.front().substr(0, slash));
+  }
+  take_classes(names, listing);
 }
 
 // The classes that `name` was probably meant to be, or else some there are.
@@ -186,7 +224,7 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
 }  // namespace
 
 Listing read_listing(Layout layout, const fs::path& folder, int split) {
-  require_folder(folder);
+  if (layout != Layout::table) require_folder(folder);
   if (split < 1) refuse("{}: split {}; splits are numbered from 1", shown(folder), split);
   Listing listing;
   listing.source = shown(folder);
@@ -199,6 +237,9 @@ Listing read_listing(Layout layout, const fs::path& folder, int split) {
       break;
     case Layout::lists:
       read_lists(folder, split, listing);
+      break;
+    case Layout::table:
+      read_split_table(folder, split, listing);
       break;
   }
   if (listing.classes.size() > kClasses)

@@ -29,9 +29,11 @@ enum class Layout : std::uint8_t {
   ucf101,  // classInd.txt "1 CLASS", trainlist0N.txt "CLASS/VIDEO 1", testlist0N.txt "CLASS/VIDEO"
   lists,   // train.txt and test.txt, lines "PATH CLASS"; classes in alphabetical order, or by number if all are
            // numbers
+  table    // one CSV file (annotations/), columns "video" (CLASS/VIDEO) and "split_N" (1 train, 2 test, 0 unused),
+           // others are passed over; classes in alphabetical order
 };
 
-// The lists of split `split` in `folder`. Throws Error (usage) with file, line and cure: a missing list, an
+// The lists of split `split` in `folder` (of a table: the file). Throws Error (usage) with file, line and cure: a missing list, an
 // unknown split number, a line that cannot be read, a path that leaves the folder, a clip listed twice, in
 // training and test too.
 Listing read_listing(Layout layout, const std::filesystem::path& folder, int split);

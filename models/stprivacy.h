@@ -73,6 +73,7 @@ class Stprivacy {
   }
 
   const StprivacyOptions& options() const { return options_; }
+  const Trunk& trunk() const { return trunk_; }
   const Parameters& parameters() const { return parameters_; }
   bool sparsifies() const { return options_.parts != Parts::anonymisation; }
   bool redraws() const { return options_.parts != Parts::sparsification; }

@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
   add_evaluate(app, program);
   add_floor(app, program);
   add_reproduce(app, program);
+  add_report(app, program);
   add_anonymize(app, program);
   add_inspect(app, program);
   add_import(app, program);

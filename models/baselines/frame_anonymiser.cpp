@@ -49,6 +49,17 @@ ClipInput FrameAnonymiser::normalised(Tape* tape, const Tensor& clips) const {
   return {.clip = clips_of(tape, frames, clips.size(2))};
 }
 
+Tensor few_frames(const Tensor& clips, std::int64_t count) {
+  const std::int64_t B = clips.size(0), T = clips.size(2), Y = clips.size(3), X = clips.size(4);
+  if (count >= T) return clips;
+  std::vector<int> rows;
+  for (std::int64_t b = 0; b < B; ++b)
+    for (std::int64_t i = 0; i < count; ++i) rows.push_back(static_cast<int>(b * T + i * T / count));
+  const Tensor frames = frames_of(nullptr, clips).reshape({B * T, 3 * Y * X});
+  const Tensor some = gather(nullptr, frames, Indices::from(clips.backend(), {B * count}, rows));
+  return clips_of(nullptr, some.reshape({B * count, 3, Y, X}), count);
+}
+
 Tensor clip_of(Tape* tape, const ClipInput& input, const VitOptions& vit) {
   if (input.clip) return input.clip;
   if (input.pixel_tubelets)

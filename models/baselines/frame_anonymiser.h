@@ -39,6 +39,10 @@ class FrameAnonymiser {
   RunningStatistics scale_;
 };
 
+// Of clips (B, 3, T, Y, X) `count` frames each, evenly spread: (B, 3, count, Y, X), or all if there are fewer.
+// What looks at frames one by one learns as much from a few of many clips. No gradient.
+Tensor few_frames(const Tensor& clips, std::int64_t count);
+
 // The clip (B, 3, T, Y, X) that an input shows, in normalised values: of frames, of redrawn tubelets (those
 // that were dropped are zeros), or itself.
 Tensor clip_of(Tape* tape, const ClipInput& input, const VitOptions& vit);

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "tests/system/workplace.h"
@@ -66,11 +67,18 @@ TEST_CASE("methods: networks that rewrite frames learn, are judged, and resume t
   const Workplace place;
   for (const std::string method : {"collective", "vita", "spact"}) {
     CAPTURE(method);
-    const std::vector<std::string> settings = {
-        "--set", "method.name=" + method,       "--set", "method.width=4",   "--set", "model.width=32",
-        "--set", "evaluate.raw=false",          "--set", "init.steps=8",     "--set", "adversarial.steps=20",
-        "--set", "adversarial.restart_every=7", "--set", "evaluate.steps=6", "--set", "method.attackers=2",
-        "--set", "evaluate.frame_attackers=1"};
+    const std::vector<std::string> settings = {"--set", "method.name=" + method,
+                                               "--set", "method.width=4",
+                                               "--set", "model.width=32",
+                                               "--set", "evaluate.raw=false",
+                                               "--set", "init.steps=8",
+                                               "--set", "adversarial.steps=20",
+                                               "--set", "adversarial.restart_every=7",
+                                               "--set", "evaluate.steps=6",
+                                               "--set", "method.attackers=2",
+                                               "--set", "evaluate.frame_attackers=1",
+                                               "--set", "evaluate.reconstruction=true",
+                                               "--set", "evaluate.reconstruction_width=4"};
     const Ended whole = place.begin("whole_" + method, settings);
     INFO(whole.messages);
     REQUIRE(whole.code == 0);
@@ -111,12 +119,71 @@ TEST_CASE("evaluate --on-files: what is judged is what the files hold") {
   CHECK(videos == 48);
 }
 
+TEST_CASE(
+    "methods: an attacker that wants the picture back is judged by PSNR and SSIM, beside the raw frames") {
+  const Workplace place;
+  for (const std::string method : {"raw", "blur", "blacken"}) {
+    CAPTURE(method);
+    const Json row = judged(place, method,
+                            {"method.name=" + method, "model.width=32", "evaluate.reconstruction=true",
+                             "evaluate.reconstruction_width=4", "evaluate.steps=20"});
+    CHECK(row["rebuilt"]["psnr"].get<double>() > 3);
+    CHECK(row["rebuilt"]["psnr"].get<double>() < 60);
+    CHECK(std::abs(row["rebuilt"]["ssim"].get<double>()) <= 1);
+  }
+  // Of black frames nothing comes back: one picture for all clips, whose likeness to the raw frames is chance.
+  const auto ssim = [&](const std::string& run) {
+    return Json::parse(content(place / run / "results.json"))["methods"][0]["rebuilt"]["ssim"].get<double>();
+  };
+  CHECK(ssim("raw") > ssim("blacken"));
+}
+
+TEST_CASE("reproduce: sweeps, and methods judged on actions they have not seen") {
+  const Workplace place;
+  const auto reproduce = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"reproduce"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    for (const char* flag : {"--data", "synth", "--threads", "1", "--recipe",
+                             STP_SOURCE_DIR "/tools/recipes/tiny.toml", "--set", "model.width=32", "--set",
+                             "evaluate.steps=4", "--set", "init.steps=4", "--set", "adversarial.steps=6"})
+      arguments.emplace_back(flag);
+    return test::run_program(arguments, {}, place.folder());
+  };
+  const Ended sweep = reproduce({"sweep", "--sweep", "alpha=0.6,0.9", "--only", "raw", "--only", "alpha_0.6"});
+  INFO(sweep.messages);
+  REQUIRE(sweep.code == 0);
+  CHECK(contains(sweep.results, "alpha_0.6"));
+  for (const char* wrong : {"alpha", "alpha=", "nothing=1", "steps=1,2", "alpha=1,,2"}) {
+    const Ended refused = reproduce({"sweep", "--sweep", wrong});
+    CAPTURE(wrong);
+    CHECK(refused.code == 2);
+    CHECK(contains(refused.messages, "reproduce: "));
+  }
+  CHECK(reproduce({"sweep"}).code == 2);
+  CHECK(reproduce({"table1", "--sweep", "alpha=1"}).code == 2);
+
+  const std::vector<std::string> unseen = {"table2", "--only", "raw", "--only", "vita", "--only", "stprivacy"};
+  const Ended first = reproduce(unseen);
+  INFO(first.messages);
+  REQUIRE(first.code == 0);
+  CHECK(contains(first.results, "stprivacy"));
+  const Json learnt = Json::parse(content(place / "runs/table2-synth/stprivacy/evaluations/unseen.json"));
+  CHECK(contains(learnt["recipe"].get<std::string>(), "jumping_jack"));
+  CHECK(contains(content(place / "runs/table2-synth/stprivacy/config.toml"), "burpee"));
+  const Ended again = reproduce(unseen);
+  REQUIRE(again.code == 0);
+  CHECK(again.results == first.results);
+}
+
 TEST_CASE("reproduce: a table row by row, resumed, and refused where the folder holds something else") {
   const Workplace place;
   const auto reproduce = [&](std::vector<std::string> more) {
-    std::vector<std::string> arguments = {
-        "reproduce", "table1", "--data",   "synth",
-        "--threads", "1",      "--recipe", STP_SOURCE_DIR "/tools/recipes/tiny.toml"};
+    std::vector<std::string> arguments = {"reproduce", "table1",
+                                          "--data",    "synth",
+                                          "--threads", "1",
+                                          "--recipe",  STP_SOURCE_DIR "/tools/recipes/tiny.toml",
+                                          "--set",     "model.width=32",
+                                          "--set",     "evaluate.steps=6"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return test::run_program(arguments, {}, place.folder());
   };

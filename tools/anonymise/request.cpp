@@ -9,6 +9,8 @@ std::vector<double> keep_ratios(const LoadedModel& model, const AnonymiseOptions
 }
 
 void check_model(const LoadedModel& model, const AnonymiseOptions& options) {
+  check(model.anonymiser != nullptr, "anonymize: the model's method is {}; videos are made by STPrivacy alone",
+        model.recipe.method.name);
   const bool learned = options.mode == AnonymiseMode::learned;
   check(!learned || model.anonymiser->redraws(),
         "anonymize: this model redraws nothing (model.parts = \"sparsification\"); train one that does, or use "

@@ -35,6 +35,7 @@ void add_evaluate(CLI::App& app, Program& program);
 void add_floor(CLI::App& app, Program& program);
 void add_import(CLI::App& app, Program& program);
 void add_inspect(CLI::App& app, Program& program);
+void add_report(CLI::App& app, Program& program);
 void add_reproduce(CLI::App& app, Program& program);
 void add_synthesize(CLI::App& app, Program& program);
 void add_train(CLI::App& app, Program& program);

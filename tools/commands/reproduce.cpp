@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 struct ReproduceArguments {
   std::string table, data = "synth", recipe, runs;
-  std::vector<std::string> only, set;
+  std::vector<std::string> only, set, sweep;
   bool list = false;
 };
 
@@ -23,6 +23,7 @@ std::string command_line(const ReproduceArguments& a) {
   std::string line = fmt::format("stprivacy reproduce {} --data {}", a.table, a.data);
   if (!a.recipe.empty()) line += " --recipe " + a.recipe;
   if (!a.runs.empty()) line += " --runs " + a.runs;
+  for (const std::string& sweep : a.sweep) line += " --sweep " + sweep;
   for (const std::string& row : a.only) line += " --only " + row;
   for (const std::string& flag : a.set) line += " --set " + flag;
   return line;
@@ -31,12 +32,17 @@ std::string command_line(const ReproduceArguments& a) {
 std::string listing(const TablePlan& plan) {
   std::string text = fmt::format("{}, {}: base recipe {}\n", plan.title, plan.data, plan.recipe.string());
   for (const TableRow& row : plan.rows)
-    text += fmt::format("  {:<22} {}\n", row.name, fmt::join(row.flags, " "));
+    text +=
+        fmt::format("  {:<22} {}{}\n", row.name, fmt::join(row.flags, " "),
+                    row.learns_on.empty() ? "" : fmt::format("; learns on {}", fmt::join(row.learns_on, " ")));
   return text;
 }
 
 void reproduce(const ReproduceArguments& a, const Program& program, Console& console) {
-  const TablePlan plan = table_plan(a.table, a.data, a.recipe);
+  check((a.table == "sweep") == !a.sweep.empty(),
+        "reproduce: --sweep goes with 'sweep', and 'sweep' needs one");
+  const TablePlan plan =
+      a.table == "sweep" ? sweep_plan(a.sweep, a.data, a.recipe) : table_plan(a.table, a.data, a.recipe);
   if (a.list) {
     console.result(listing(plan));
     return;
@@ -45,7 +51,7 @@ void reproduce(const ReproduceArguments& a, const Program& program, Console& con
   watch_interrupts();
   const Results results = carry_out(plan, {folder, a.only, a.set, command_line(a)}, program.backend(), console);
   write_file(folder / "results.json", to_json(results).dump(2) + "\n");
-  const Dataset data = read_dataset(load_recipe(plan.recipe, a.set).dataset());
+  const Dataset data = read_dataset(judged_recipe(plan, a.set).dataset());
   console.result(comparison(plan, results) + "\n" +
                  results_table(results, label_table(data, data.train), label_table(data, data.test)));
   console.note(fmt::format("everything is in {}", folder.string()));
@@ -58,10 +64,14 @@ void add_reproduce(CLI::App& app, Program& program) {
   CLI::App* c = add_command(app, program, "reproduce",
                             "run what a table of the paper needs and print ours beside the paper's",
                             [a, &program](Console& console) { reproduce(*a, program, console); });
-  c->add_option("table", a->table, "which one")->required()->check(CLI::IsMember(table_names()));
+  std::vector<std::string> tables = table_names();
+  tables.emplace_back("sweep");
+  c->add_option("table", a->table, "which one")->required()->check(CLI::IsMember(tables));
   c->add_option("--data", a->data, "on which data set")->check(CLI::IsMember(table_data_names()));
   c->add_option("--recipe", a->recipe, "base recipe instead of the data set's own");
   c->add_option("--runs", a->runs, "folder of the runs; default runs/TABLE-DATA");
+  c->add_option("--sweep", a->sweep, "KEY=VALUE,VALUE,... of a sweep, a run each; may be repeated")
+      ->allow_extra_args(false);
   c->add_option("--only", a->only, "only these rows; may be repeated")->allow_extra_args(false);
   c->add_option("--set", a->set, "key=value for every row; may be repeated")->allow_extra_args(false);
   c->add_flag("--list", a->list, "list the rows with what each sets, and run nothing");

@@ -191,6 +191,10 @@ void add_phases(Schema& s, Recipe& r) {
         "fresh privacy recognisers that see only which tubelets were dropped", between(0, 100));
   s.add("evaluate.frame_attackers", &e.frame_attackers,
         "fresh convolutional privacy recognisers that see one frame at a time", between(0, 100));
+  s.add("evaluate.reconstruction", &e.reconstruction,
+        "a fresh UNet that learns to turn what is delivered back into raw frames");
+  s.add("evaluate.reconstruction_width", &e.reconstruction_width,
+        "channels of that UNet's first layer; published: 64", between(2, 1024));
   s.add("evaluate.clips", &e.clips, "clips of each test video", between(1, 100));
   s.add("evaluate.crops", &e.crops, "crops of each clip", between(1, 9));
 }
@@ -199,11 +203,12 @@ Jitter jitter(double chance, double low, double high) { return {chance, low, hig
 
 }  // namespace
 
-std::vector<std::string> layout_names() { return {"hmdb51", "ucf101", "lists"}; }
+std::vector<std::string> layout_names() { return {"hmdb51", "ucf101", "lists", "table"}; }
 
 Layout layout_named(const std::string& name) {
   if (name == "hmdb51") return Layout::hmdb51;
-  return name == "ucf101" ? Layout::ucf101 : Layout::lists;
+  if (name == "ucf101") return Layout::ucf101;
+  return name == "table" ? Layout::table : Layout::lists;
 }
 
 void register_recipe(Schema& s, Recipe& r) {
@@ -218,11 +223,14 @@ void register_recipe(Schema& s, Recipe& r) {
 
 void Recipe::validate() const {
   check_obfuscation(obfuscation());
-  const int multiple = method.name == "vita" ? 4 : 16;
-  check(!rewrites() || (model.height % multiple == 0 && model.width % multiple == 0),
-        "recipe: method {} halves frames again and again; model.height {} and model.width {} must be multiples "
-        "of {}",
-        method.name, model.height, model.width, multiple);
+  const auto check_halving = [&](const std::string& who, int multiple) {
+    check(
+        model.height % multiple == 0 && model.width % multiple == 0,
+        "recipe: {} halves frames again and again; model.height {} and model.width {} must be multiples of {}",
+        who, model.height, model.width, multiple);
+  };
+  if (rewrites()) check_halving("method " + method.name, method.name == "vita" ? 4 : 16);
+  if (evaluate.reconstruction) check_halving("evaluate.reconstruction", 16);
   stprivacy().validate();
   recogniser_for(1).validate();
   check(weights.start != "small" || recogniser.embedding >= kSmallestWaves,

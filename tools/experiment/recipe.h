@@ -108,6 +108,8 @@ struct EvaluateRecipe {
   RateRecipe rate;
   int batch = 0;  // 0: train.batch
   int attackers = 3, raw_attackers = 1, mask_attackers = 1, frame_attackers = 0;
+  bool reconstruction = false;
+  std::int64_t reconstruction_width = 64;
   bool raw = true;
   int clips = 5, crops = 3;
 };

@@ -120,7 +120,7 @@ Judged evaluate_again(const EvaluationRequest& request, const Backend& backend, 
   }
 
   Experiment experiment(recipe, backend);
-  copy(model.anonymiser->parameters(), experiment.anonymiser->parameters());
+  copy(model.parameters(), *experiment.trained());
   const bool raw_is_known = same_on_raw(model.recipe, recipe) && has_results(request.run);
   const Results of_run = raw_is_known ? saved_by_run(request.run) : Results();
   if (const MethodResult* raw = of_run.find("raw"); raw && recipe.evaluate.raw) {

@@ -32,6 +32,8 @@ std::string attackers_note(const MethodResult& m) {
       fmt::format("95 %: top-1 {:.1f}-{:.1f}, cMAP {:.1f}-{:.1f}", top1.low, top1.high, cmap.low, cmap.high);
   note += fmt::format("; worst of {} attackers ({}), mean cMAP {:.2f}", m.attackers.size(), m.worst().kind,
                       m.mean_cmap());
+  if (m.rebuilt)
+    note += fmt::format("; rebuilt at PSNR {:.1f} dB, SSIM {:.3f}", m.rebuilt->psnr, m.rebuilt->ssim);
   return note;
 }
 
@@ -72,6 +74,7 @@ Json to_json(const Results& results) {
                 {"kept", m.kept},
                 {"attackers", Json::array()}};
     if (!m.row.empty()) row["row"] = m.row;
+    if (m.rebuilt) row["rebuilt"] = {{"psnr", m.rebuilt->psnr}, {"ssim", m.rebuilt->ssim}};
     for (const AttackerResult& a : m.attackers) {
       row["attackers"].push_back({{"kind", a.kind},
                                   {"seed", a.seed},
@@ -101,6 +104,7 @@ Results results_from_json(const Json& json) {
     for (const Json& a : row.at("attackers"))
       m.attackers.push_back(
           {a.at("kind"), a.at("seed"), a.at("cmap"), a.at("f1"), a.at("f1_logits"), a.at("ap")});
+    if (row.contains("rebuilt")) m.rebuilt = {row["rebuilt"].at("psnr"), row["rebuilt"].at("ssim")};
     results.methods.push_back(m);
   }
   return results;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,12 @@ struct AttackerResult {
   std::vector<double> precisions;  // AP of each attribute
 };
 
+// Frames that an attacker rebuilt, beside the raw ones: means over the frames of the test clips.
+struct Rebuilt {
+  double psnr = 0;  // dB
+  double ssim = 0;
+};
+
 // One method judged: an action recogniser and several attackers trained afresh on what it delivers.
 struct MethodResult {
   std::string method;  // Recipe::method_label
@@ -26,6 +33,7 @@ struct MethodResult {
   Interval top1_interval, cmap_interval;  // 95 % over the test clips; cmap of the worst attacker
   double kept = 1;                        // part of the tokens that are delivered
   std::vector<AttackerResult> attackers;
+  std::optional<Rebuilt> rebuilt;  // if an attacker wanted the picture itself
 
   const AttackerResult& worst() const;  // for the person: the attacker with the highest cMAP
   double mean_cmap() const;

@@ -2,7 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/file.h"
 #include "engine/progress.h"
+#include "tools/experiment/history.h"
 #include "tools/experiment/interrupt.h"
 
 namespace stp {
@@ -13,6 +15,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPrefix = "anonymiser.";
 constexpr const char* kEvaluateRaw = "evaluate raw";
+constexpr std::uint64_t kLogLimit = std::uint64_t{1} << 30;
 
 Phase phase_of(const std::string& stage) {
   if (stage == "init") return Phase::init;
@@ -164,8 +167,7 @@ class Run {
       save();
       stop(interrupted_by());
     }
-    if (names_[index_] == "adversarial" && experiment_.anonymiser)
-      save_model(folder_ / "anonymiser.safetensors", experiment_);
+    if (names_[index_] == "adversarial") save_model(folder_ / "anonymiser.safetensors", experiment_);
     if (phase_of(names_[index_]) == Phase::evaluate) log_result(experiment_.results.methods.back());
   }
 
@@ -194,8 +196,19 @@ class Run {
     return text;
   }
 
+  // For TensorBoard, the log once more; anew each time, so that it never says other things than the log.
+  void write_events() const {
+    const fs::path log = folder_ / "log.jsonl", events = folder_ / "events";
+    std::error_code error;
+    fs::create_directories(events, error);
+    check(!error, "{}: cannot be made: {}", shown(events), system_message(error.value()));
+    write_file(events / "events.out.tfevents.0.stprivacy",
+               event_file(history_of_log(read_text(log, kLogLimit), shown(log))));
+  }
+
   void save() {
     const LogPosition position = log_->checkpoint();
+    write_events();
     CheckpointBuilder builder;
     builder.text("recipe", resolved(experiment_.recipe));
     builder.text("data", data_digest(experiment_.data));
@@ -252,7 +265,7 @@ void save_model(const fs::path& path, const Experiment& experiment) {
   CheckpointBuilder builder;
   builder.text("recipe", resolved(experiment.recipe));
   builder.text("trained", "adversarial");
-  builder.parameters("", experiment.anonymiser->parameters());
+  builder.parameters("", *experiment.trained());
   save_checkpoint(path, builder.content());
 }
 
@@ -264,6 +277,7 @@ LoadedModel load_model(const fs::path& path, const Backend& backend) {
   }
   const Checkpoint checkpoint(file);
   check(checkpoint.has_text("recipe"), "{}: not a model of ours; it holds no recipe", shown(file));
+  const Recipe recipe = recipe_of_text(checkpoint.text("recipe"), shown(file));
   // A checkpoint of a run is a model once the adversarial phase is behind it.
   const bool of_run = checkpoint.has_counter("stage");
   const bool trained = of_run ? checkpoint.counter("stage") >= 2
@@ -271,9 +285,13 @@ LoadedModel load_model(const fs::path& path, const Backend& backend) {
   check(trained, "{}: its anonymiser was not trained against recognisers; finish phase adversarial first",
         shown(file));
   LoadedModel model;
-  model.recipe = recipe_of_text(checkpoint.text("recipe"), shown(file));
-  model.anonymiser = std::make_unique<Stprivacy>(backend, 0, model.recipe.stprivacy());
-  restore_parameters(checkpoint, of_run ? kPrefix : "", model.anonymiser->parameters());
+  model.recipe = recipe;
+  if (recipe.rewrites()) {
+    model.rewriter = std::make_unique<FrameAnonymiser>(backend, 0, recipe.frame_anonymiser());
+  } else {
+    model.anonymiser = std::make_unique<Stprivacy>(backend, 0, recipe.stprivacy());
+  }
+  restore_parameters(checkpoint, of_run ? kPrefix : "", model.parameters());
   model.digest = hexadecimal(digest(std::as_bytes(std::span(checkpoint.file().header_text()))));
   return model;
 }

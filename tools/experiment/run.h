@@ -2,6 +2,7 @@
 // interruption.
 //   config.toml          the resolved recipe
 //   log.jsonl            what happened, a pure function of recipe and build; timing.jsonl: when
+//   events/              the same for TensorBoard
 //   checkpoints/         latest.safetensors, previous.safetensors: everything needed to go on
 //   anonymiser.safetensors  the trained anonymiser, by the released names, once phase adversarial is done
 //   results.json         what phase evaluate found
@@ -51,8 +52,12 @@ void save_model(const std::filesystem::path& path, const Experiment& experiment)
 
 struct LoadedModel {
   Recipe recipe;
+  // One of these: what the recipe's method trains.
   std::unique_ptr<Stprivacy> anonymiser;
+  std::unique_ptr<FrameAnonymiser> rewriter;
   std::string digest;  // of the file's header, which holds the digest of every tensor
+
+  const Parameters& parameters() const { return rewriter ? rewriter->parameters() : anonymiser->parameters(); }
 };
 // Reads a model file, a checkpoint that holds a trained anonymiser, or the folder of a run. Throws Error
 // (usage) if the anonymiser in it was never trained against recognisers.

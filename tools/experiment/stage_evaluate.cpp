@@ -3,8 +3,10 @@
 // test split by their last state. All learn side by side on the same batches, so each clip is anonymised once.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "engine/rng.h"
+#include "tools/experiment/reconstruction.h"
 #include "tools/experiment/stage.h"
 #include "tools/experiment/watchers.h"
 
@@ -61,11 +63,13 @@ class EvaluationStage : public Stage {
         anonymises_(recipe_.method.name == "stprivacy"),
         batch_(recipe_.evaluate.batch > 0 ? recipe_.evaluate.batch : recipe_.train.batch),
         steps_(e.steps(recipe_.evaluate.steps, recipe_.evaluate.epochs, batch_)),
-        feed_(e.backend, recipe_, e.data.train, batch_, stream_id("evaluate")) {
+        feed_(e.backend, recipe_, e.data.train, batch_, stream_id("evaluate")),
+        raw_recipe_(shown_by(e.recipe, true)) {
     add("action", "vit", 0, e.data.classes.size());
     const int attackers = raw ? recipe_.evaluate.raw_attackers : recipe_.evaluate.attackers;
     for (int i = 0; i < attackers; ++i) add_attacker("attacker", "vit", i);
     for (int i = 0; i < recipe_.evaluate.frame_attackers; ++i) add_attacker("frame", "frame", i);
+    if (recipe_.evaluate.reconstruction) rebuild();
     if (!anonymises_ || !e.anonymiser->sparsifies()) return;  // nothing is dropped
     for (int i = 0; i < recipe_.evaluate.mask_attackers; ++i) add_attacker("mask", "mask", i);
   }
@@ -90,6 +94,10 @@ class EvaluationStage : public Stage {
       tape.backward({{loss}});
       player.learner->step(where, rate);
     }
+    if (rebuilder_) {
+      const ClipInput raw = raw_feed_ ? raw_feed_->batch(number).input : batch.input;
+      fields.push_back({"reconstruction_loss", rebuilder_->learn(seen, raw, where, rate)});
+    }
     return fields;
   }
 
@@ -97,7 +105,9 @@ class EvaluationStage : public Stage {
     std::vector<ViewAverage> averages;
     for (const Player& p : players_) averages.emplace_back(e_.data.test.size(), p.outputs);
     TestFeed test(e_.backend, recipe_, e_.data.test, batch_);
-    LabelledClips batch;
+    std::optional<TestFeed> raw_test;
+    if (raw_feed_) raw_test.emplace(e_.backend, raw_recipe_, e_.data.test, batch_);
+    LabelledClips batch, raw_batch;
     std::vector<std::uint32_t> items;
     double kept = 0, all = 0;
     while (test.next(batch, items)) {
@@ -105,6 +115,8 @@ class EvaluationStage : public Stage {
       const Delivered seen = deliver(batch.input);
       kept += static_cast<double>(seen.kept.rows.shape().elements());
       all += static_cast<double>(batch.input.batch() * recipe_.vit().tokens());
+      if (raw_test) raw_test->next(raw_batch, items);  // the same clips
+      if (rebuilder_) rebuilder_->judge(seen, raw_test ? raw_batch.input : batch.input);
       for (std::size_t p = 0; p < players_.size(); ++p) {
         averages[p].add(players_[p].network->logits(nullptr, seen, {}), items, players_[p].is_action());
       }
@@ -115,9 +127,11 @@ class EvaluationStage : public Stage {
 
   void save(CheckpointBuilder& builder) const override {
     for (const Player& p : players_) p.learner->save(builder, true);
+    if (rebuilder_) rebuilder_->save(builder);
   }
   void restore(const Checkpoint& checkpoint) override {
     for (Player& p : players_) p.learner->restore(checkpoint, true);
+    if (rebuilder_) rebuilder_->restore(checkpoint);
   }
 
  private:
@@ -130,6 +144,15 @@ class EvaluationStage : public Stage {
 
     bool is_action() const { return name == "action"; }
   };
+
+  // Of methods that the loader applies the raw clips come beside what they leave: the same draws, the same
+  // views.
+  void rebuild() {
+    rebuilder_ = std::make_unique<Reconstruction>(e_.backend, stream_id("evaluate reconstruction", {e_.seed()}),
+                                                  recipe_);
+    if (recipe_.trains() || recipe_.method.name == "raw") return;
+    raw_feed_ = std::make_unique<Feed>(e_.backend, raw_recipe_, e_.data.train, batch_, stream_id("evaluate"));
+  }
 
   void add_attacker(const std::string& who, const std::string& kind, int i) {
     add(fmt::format("{}_{}", who, i), kind, i + 1, e_.data.attributes.size());
@@ -183,6 +206,7 @@ class EvaluationStage : public Stage {
           seed);
       add_result("posterior", players_[p].seed, posterior_scores(averages[p].mean(), train));
     }
+    if (rebuilder_) result.rebuilt = rebuilder_->result();
     const auto worst = static_cast<std::size_t>(&result.worst() - result.attackers.data());
     result.cmap_interval = bootstrap_interval(
         truth.actions.size(),
@@ -197,6 +221,9 @@ class EvaluationStage : public Stage {
   std::int64_t steps_;
   std::vector<Player> players_;
   Feed feed_;
+  Recipe raw_recipe_;
+  std::unique_ptr<Feed> raw_feed_;  // where the method's own feed does not show them
+  std::unique_ptr<Reconstruction> rebuilder_;
 };
 
 }  // namespace

@@ -30,8 +30,9 @@ class FrameWatcher : public Watcher {
   FrameWatcher(const Backend& backend, std::uint64_t seed, const VitOptions& vit, std::int64_t outputs)
       : vit_(vit), network_(backend, seed, options_for(vit, outputs)) {}
   Tensor logits(Tape* tape, const Delivered& seen, const DropPathDraw&) const override {
-    return network_.clips(tape, clip_of(nullptr, seen.input, vit_),
-                          tape ? NormMode::training : NormMode::evaluation);
+    const Tensor clips = clip_of(nullptr, seen.input, vit_);
+    if (!tape) return network_.clips(nullptr, clips, NormMode::evaluation);
+    return network_.clips(tape, few_frames(clips, kFramesOfStep), NormMode::training);
   }
   const Parameters& parameters() const override { return network_.parameters(); }
 

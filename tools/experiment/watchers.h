@@ -20,6 +20,9 @@ struct Delivered {
 // A batch as it is: every token is left.
 Delivered untouched(const ClipInput& input, std::int64_t tokens);
 
+// How many frames of each clip a network that looks at one frame at a time learns from in a step.
+inline constexpr std::int64_t kFramesOfStep = 2;
+
 class Watcher {
  public:
   virtual ~Watcher() = default;

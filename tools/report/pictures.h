@@ -1,0 +1,30 @@
+// What a trained anonymiser does to chosen test clips, as strips of frames side by side.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/image.h"
+#include "engine/memory.h"
+#include "tools/report/record.h"
+
+namespace stp {
+
+struct Strip {
+  std::string caption;
+  Image picture;
+};
+
+struct ClipStrips {
+  std::string name;  // CLASS/VIDEO
+  std::vector<Strip> strips;
+  std::vector<double> kept_of_slot;  // share of the tokens of each time slot that were left
+};
+
+// `count` test clips, spread evenly over the list: the frames before; with what is dropped darkened; as
+// delivered; what the first scorer thinks of every tubelet; and how much attention each receives in the first
+// block. Throws Error (usage) where the run holds no trained STPrivacy or its clips are not there.
+std::vector<ClipStrips> draw_clips(const RunRecord& record, const Backend& backend, int count);
+
+}  // namespace stp
