@@ -93,7 +93,7 @@ def check_text(text):
     parser = References()
     parser.feed(text)
     assert not parser.found, parser.found
-    assert not re.search(r"url\\(|@import", text)
+    assert not re.search(r"url\(|@import", text)
     assert len(text) < 5e6, len(text)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f]", text)
 

@@ -85,7 +85,7 @@ TEST_CASE("report: tables, marks and names of made-up runs") {
   const std::string html = report_html({made_up()}, backend, options);
   const auto has = [&](std::string_view what) { return html.find(what) != std::string::npos; };
   CHECK(has("100.00 [99.0, 101.0]"));
-  CHECK(has("frame of 2"));
+  CHECK(has("frame (of 2)"));
   CHECK(has("79 %"));            // (98 - 60) / (98 - 50)
   CHECK(has("WEAK ATTACKERS"));  // 60 where the action alone gives 75
   CHECK(has("21.5 dB, 0.625"));

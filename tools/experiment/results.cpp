@@ -16,8 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kFloorMargin = 1.0;  // percent points that a floor estimated by 12 draws may lie too high
-
 std::string line(const std::string& name, double top1, double f1, double cmap, const std::string& note) {
   const std::string accuracy = std::isnan(top1) ? "-" : fmt::format("{:.2f}", top1);
   return fmt::format("{:<34} {:>8} {:>8.3f} {:>8.2f}  {}\n", name, accuracy, f1, cmap, note);
@@ -127,6 +125,11 @@ Results results_from(const Json& json, const std::filesystem::path& file) {
   }
 }
 
+bool attackers_are_weak(const MethodResult& method, const FloorPoint& floor) {
+  constexpr double kMargin = 1.0;  // percent points
+  return method.worst().cmap < floor.cmap - kMargin;
+}
+
 double leakage_removed(const Results& results, const MethodResult& method) {
   const MethodResult* raw = results.find("raw");
   if (!raw) return std::numeric_limits<double>::quiet_NaN();
@@ -143,8 +146,7 @@ std::string results_table(const Results& results, const LabelTable& train, const
       note += fmt::format("; {:.0f} % of the leakage above chance removed", 100 * removed);
     }
     const FloorPoint floor = action_posterior_floor(train, test, m.top1 / 100);
-    if (m.worst().cmap < floor.cmap - kFloorMargin)
-      note += "; WEAK ATTACKERS: below what the action alone reveals";
+    if (attackers_are_weak(m, floor)) note += "; WEAK ATTACKERS: below what the action alone reveals";
     text += line(m.method, m.top1, m.worst().f1, m.worst().cmap, note);
   }
   const ChancePoints& c = results.chance;

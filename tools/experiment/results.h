@@ -58,6 +58,10 @@ Results results_from(const nlohmann::ordered_json& json, const std::filesystem::
 // are the labels of the split. A method below the floor is marked: its attackers were weak, it is not private.
 std::string results_table(const Results& results, const LabelTable& train, const LabelTable& test);
 
+// Whether the strongest attacker knows less than the action alone reveals: then the attackers were weak, and
+// the method is not private. A floor estimated by a few draws may lie a percent point too high.
+bool attackers_are_weak(const MethodResult& method, const FloorPoint& floor);
+
 // (raw - method) / (raw - chance): the part of the leakage above chance that a method removed, under the worst
 // attackers. NaN if raw leaks nothing.
 double leakage_removed(const Results& results, const MethodResult& method);

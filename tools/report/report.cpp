@@ -17,8 +17,6 @@ namespace stp {
 
 namespace {
 
-constexpr double kFloorMargin = 1.0;  // percent points that a floor estimated by a few draws may lie too high
-
 // One judged method of one run.
 struct Row {
   std::string name;
@@ -27,7 +25,7 @@ struct Row {
   double removed = std::numeric_limits<double>::quiet_NaN();
   std::optional<FloorPoint> floor;
 
-  bool weak() const { return floor && result->worst().cmap < floor->cmap - kFloorMargin; }
+  bool weak() const { return floor && attackers_are_weak(*result, *floor); }
 };
 
 // Runs on the same clips, labels and split, which one table may hold.
@@ -59,13 +57,19 @@ double raw_cmap(const Group& group) {
   return std::numeric_limits<double>::quiet_NaN();
 }
 
+// "strong_blur (blur 5x5 in motion)"; where one run stands alone or is called as its method, that suffices.
+std::string row_name(const Group& group, const RunRecord& record, const MethodResult& m) {
+  if (group.records.size() == 1 || record.name == m.method) return m.method;
+  return fmt::format("{} ({})", record.name, m.method);
+}
+
 void fill_rows(Group& group) {
   const double raw = raw_cmap(group);
   for (const RunRecord* record : group.records) {
     if (!record->results) continue;
     for (const MethodResult& m : record->results->methods) {
       Row row;
-      row.name = group.records.size() > 1 ? fmt::format("{}: {}", record->name, m.method) : m.method;
+      row.name = row_name(group, *record, m);
       row.record = record;
       row.result = &m;
       if (m.method != "raw") row.removed = leakage_removed(raw, m.worst().cmap, record->results->chance.cmap);
@@ -85,7 +89,7 @@ std::vector<std::string> cells(const Row& row) {
   return {row.name,
           with_interval(m.top1, m.top1_interval),
           with_interval(worst.cmap, m.cmap_interval),
-          fmt::format("{} of {}", worst.kind, m.attackers.size()),
+          fmt::format("{} (of {})", worst.kind, m.attackers.size()),
           fmt::format("{:.2f}", m.mean_cmap()),
           fmt::format("{:.3f}", worst.f1),
           fmt::format("{:.3f}", worst.f1_logits),
