@@ -134,7 +134,7 @@ std::vector<VisprLabel> vispr_labels(VisprLabels labels) {
 std::string vispr_id(const JsonFile& file, const Json& label) {
   if (!label.is_string()) file.bad("labels", "holds something that is no text");
   const std::string text = label;
-  const std::string id = text.substr(0, text.find('_'));
+  std::string id = text.substr(0, text.find('_'));
   if (id.size() < 2 || id[0] != 'a' || whole_number(std::string_view(id).substr(1), 999) < 0)
     file.bad(text, "is no attribute of VISPR");
   return id;

@@ -15,8 +15,9 @@ constexpr double kSigma = 1.5;
 
 std::array<double, kSide> window() {
   std::array<double, kSide> w{};
+  constexpr int kMiddle = kSide / 2;
   double sum = 0;
-  for (int i = 0; i < kSide; ++i) sum += w[i] = std::exp(-0.5 * std::pow((i - kSide / 2) / kSigma, 2));
+  for (int i = 0; i < kSide; ++i) sum += w[i] = std::exp(-0.5 * std::pow((i - kMiddle) / kSigma, 2));
   for (double& v : w) v /= sum;
   return w;
 }

@@ -13,7 +13,8 @@ namespace stp {
 
 // One attacker, trained afresh.
 struct AttackerResult {
-  std::string kind = "vit";  // who it is: watchers.h; "posterior" knows only what the action recogniser says
+  std::string kind =
+      "vit";  // who it is: watchers.h; "posterior" and "action" know only what the action recogniser says
   std::uint64_t seed = 0;
   double cmap = 0, f1 = 0, f1_logits = 0;
   std::vector<double> precisions;  // AP of each attribute

@@ -205,6 +205,7 @@ class EvaluationStage : public Stage {
           truth.actions.size(), [&](std::span<const std::size_t> clips) { return actions.rows(clips).top1(); },
           seed);
       add_result("posterior", players_[p].seed, posterior_scores(averages[p].mean(), train));
+      add_result("action", players_[p].seed, action_named_scores(actions.predictions(), train));
     }
     if (rebuilder_) result.rebuilt = rebuilder_->result();
     const auto worst = static_cast<std::size_t>(&result.worst() - result.attackers.data());

@@ -91,4 +91,11 @@ std::vector<double> posterior_scores(const std::vector<double>& probabilities, c
   return scores;
 }
 
+std::vector<double> action_named_scores(const std::vector<int>& actions, const LabelTable& train) {
+  std::vector<double> certain(actions.size() * train.classes, 0.0);
+  for (std::size_t i = 0; i < actions.size(); ++i)
+    certain[i * train.classes + static_cast<std::size_t>(actions[i])] = 1;
+  return posterior_scores(certain, train);
+}
+
 }  // namespace stp

@@ -44,7 +44,11 @@ std::unique_ptr<Watcher> make_watcher(const std::string& kind, const Backend& ba
 
 // The attacker that only knows what an action recogniser says: attribute a of a clip is scored by the sum over
 // classes of p(class) x the share of a among the training clips of the class. What is learnt from any video
-// that leaves the action recognisable. probabilities: (n, C) of the test clips; returns (n, A).
+// that leaves the action recognisable. probabilities: (n, C) of the test clips; returns (n, A). They may tell
+// more than the action does: a recogniser that hesitates says between which classes, and what goes with classes
+// may be why.
 std::vector<double> posterior_scores(const std::vector<double>& probabilities, const LabelTable& train);
+// The same of an attacker who is only told which action was recognised: (n) classes.
+std::vector<double> action_named_scores(const std::vector<int>& actions, const LabelTable& train);
 
 }  // namespace stp

@@ -120,14 +120,16 @@ TEST_CASE("controls: what goes with actions is recovered from actions, and nothi
   REQUIRE(planted > chance + 20);
   for (const Json& row : results["methods"]) {
     CAPTURE(row["method"].get<std::string>());
-    const double top1 = row["top1"], posterior = highest(row, "posterior");
+    const double top1 = row["top1"], action = highest(row, "action");
     REQUIRE(top1 >= 80);
     // An action told wrongly costs its clip's part of what was planted, no more. Classes' shares, estimated
     // from 160 clips each, deviate by 3 points; within actions of one share their order is chance: 1.5 points
     // of AP.
-    CHECK(posterior <= planted + 1.5);
-    CHECK(posterior >= planted - (100 - top1) / 100 * 2 * (planted - chance) - 1.5);
-    CHECK(highest(row) >= posterior);
+    CHECK(action <= planted + 1.5);
+    CHECK(action >= planted - (100 - top1) / 100 * 2 * (planted - chance) - 1.5);
+    // Probabilities may tell more: where colours go with actions, a recogniser looks at them too.
+    CHECK(highest(row, "posterior") >= action - 1.5);
+    CHECK(highest(row) >= action);
   }
 }
 
