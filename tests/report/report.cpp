@@ -96,6 +96,7 @@ TEST_CASE("report: tables, marks and names of made-up runs") {
   CHECK(has("share of tokens kept after each scorer"));
   CHECK(has("no anonymiser of ours to show at work"));
   CHECK(has("stprivacy report &lt;x&gt;"));
+  CHECK(has("stprivacy train &#39;runs/&lt;b&gt;bold&lt;/b&gt;/config.toml&#39; --run NEW_FOLDER"));
   CHECK_FALSE(has("<b>"));
   CHECK_FALSE(has("<script"));
   CHECK(report_html({made_up()}, backend, options) == html);

@@ -9,6 +9,7 @@
 #include "engine/check.h"
 #include "engine/file.h"
 #include "engine/ops.h"
+#include "engine/text.h"
 #include "tools/report/chart.h"
 #include "tools/report/html.h"
 #include "tools/report/pictures.h"
@@ -273,9 +274,9 @@ std::string repeat_section(const std::vector<RunRecord>& records, const ReportOp
   std::vector<std::vector<std::string>> rows;
   std::string commands, recipes;
   for (const RunRecord& record : records) {
-    const std::string config = shown(record.folder / "config.toml");
+    const std::string config = (record.folder / "config.toml").string();
     rows.push_back({record.name, fmt::format("{}", record.recipe.seed), config});
-    commands += fmt::format("stprivacy train {} --run NEW_FOLDER\n", config);
+    commands += fmt::format("stprivacy train {} --run NEW_FOLDER\n", shell_word(config));
     recipes += "<details><summary>" + escaped(record.name + ": the whole recipe") + "</summary>" +
                preformatted(resolved(record.recipe)) + "</details>\n";
   }
