@@ -54,9 +54,11 @@ class StripPainter {
     for (int f = 0; f < frames; ++f)
       for (int y = 0; y < vit_.Y; ++y)
         for (int x = 0; x < vit_.X; ++x)
-          for (int c = 0; c < 3; ++c)
-            image.rgb[static_cast<std::size_t>((y * image.width + f * (vit_.X + kGap) + x) * 3 + c)] =
+          for (int c = 0; c < 3; ++c) {
+            const int at = (y * image.width + f * (vit_.X + kGap) + x) * 3 + c;
+            image.rgb[static_cast<std::size_t>(at)] =
                 to_byte(pixel(times_[static_cast<std::size_t>(f)], y, x, c));
+          }
     return {std::move(caption), std::move(image)};
   }
 
@@ -71,7 +73,8 @@ class StripPainter {
 
   std::size_t token(int t, int y, int x) const {
     const int columns = vit_.X / vit_.x, rows = vit_.Y / vit_.y;
-    return static_cast<std::size_t>((t / vit_.t * rows + y / vit_.y) * columns + x / vit_.x);
+    const int at = (t / vit_.t * rows + y / vit_.y) * columns + x / vit_.x;
+    return static_cast<std::size_t>(at);
   }
 
  private:
@@ -139,7 +142,8 @@ class Footage {
   Footage(std::vector<float> values, const VitOptions& vit, const FrameBatch& scale)
       : values_(std::move(values)), vit_(vit), scale_(scale) {}
   double operator()(int t, int y, int x, int c) const {
-    const float v = values_[static_cast<std::size_t>(((c * vit_.T + t) * vit_.Y + y) * vit_.X + x)];
+    const int at = ((c * vit_.T + t) * vit_.Y + y) * vit_.X + x;
+    const float v = values_[static_cast<std::size_t>(at)];
     return 255.0 * (v * scale_.deviation[c] + scale_.mean[c]);
   }
 
