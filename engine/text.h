@@ -26,6 +26,9 @@ std::string printable(std::string_view text);
 // \xNN.
 std::string json_string(std::string_view text);
 
+// One word of a shell's command line: as it is where it needs no quotes, else in single quotes.
+std::string shell_word(std::string_view text);
+
 // The shortest decimal that reads back to the same bits, always with a point or an exponent; "nan", "inf",
 // "-inf" for the rest, which neither JSON nor a TOML recipe of ours may contain unquoted.
 std::string shortest(double value);

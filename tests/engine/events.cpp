@@ -1,4 +1,4 @@
-// Event files byte by byte; tests/experiment/events_tensorboard.py has TensorBoard itself read one.
+// Event files byte by byte; tests/report/events.py has TensorBoard itself read a run's.
 #include "engine/events.h"
 
 #include <doctest/doctest.h>

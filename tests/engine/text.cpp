@@ -30,6 +30,16 @@ TEST_CASE("utf-8: every code point but the surrogates") {
   CHECK(!valid_utf8(encoded(0x110000)));
 }
 
+TEST_CASE("shell: a word is quoted where a shell would read more into it") {
+  CHECK(shell_word("runs/g1") == "runs/g1");
+  CHECK(shell_word("train.batch=8") == "train.batch=8");
+  CHECK(shell_word("") == "''");
+  CHECK(shell_word("my run") == "'my run'");
+  CHECK(shell_word("~/x") == "'~/x'");
+  CHECK(shell_word("$(id)") == "'$(id)'");
+  CHECK(shell_word("it's") == "'it'\\''s'");
+}
+
 TEST_CASE("utf-8: overlong, cut and stray bytes are no text") {
   for (const char* bad : {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC3", "\xC3(", "\xE0\x80\x80",
                           "\xE0\x9F\xBF", "\xE2\x82", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF0\x8F\xBF\xBF",

@@ -70,6 +70,23 @@ TEST_CASE("report: a chart draws every curve, mark and interval, and leaves out 
   CHECK(count(bars, "<rect") == 3);
 }
 
+TEST_CASE("report: a curve of a long run takes no more room than a drawing shows, and keeps its peaks") {
+  Curve curve = {"loss", {}, false};
+  for (int step = 0; step < 100'000; ++step) curve.points.push_back({1.0 * step, step % 2 ? 1.0 : 2.0});
+  const std::string flat = xy_chart({"", "", "", {}, Interval{0, 10}}, {curve});
+  CHECK(flat.size() < 20'000);
+  curve.points[54'321].y = 9;
+  curve.points[77'777].y = std::numeric_limits<double>::quiet_NaN();
+  const std::string peak = xy_chart({"", "", "", {}, Interval{0, 10}}, {curve});
+  CHECK(count(peak, "nan") == 0);
+  Curve alone = {"loss", {{0, 2}, {54'321, 9}, {99'999, 1}}, false};
+  const std::string drawn = xy_chart({"", "", "", {}, Interval{0, 10}}, {alone});
+  const std::size_t middle = drawn.find(' ', drawn.find("points=\"")) + 1;
+  const std::string point = drawn.substr(middle, drawn.find(' ', middle) - middle);
+  CHECK(count(peak, point) == 1);
+  CHECK(count(flat, point) == 0);
+}
+
 TEST_CASE("report: a page holds no script and asks for nothing") {
   const std::string page = html_page("<title>", "<p>body</p>");
   CHECK(count(page, "<script") == 0);

@@ -1,5 +1,5 @@
-"""A report in headless Chromium, as wide as a desk and as a phone: no console error, no request, and ink in every chart
-   and picture.
+"""A report in headless Chromium, as wide as a desk and as a phone: no console error, no request, nothing wider than the
+   page, ink in every chart and picture, and charts whose words can be read.
    page.py STPRIVACY SOURCE_FOLDER [FOLDER]    FOLDER: where to leave the page and its screenshots"""
 import html.parser
 import json
@@ -18,19 +18,24 @@ BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND", "--hide-scrollbars",
          "--enable-logging=stderr", "--virtual-time-budget=10000"]
-WIDTHS = {"desktop": 1280, "phone": 500}  # headless Chromium draws nothing narrower than 500
+WIDTHS = {"desktop": 1280, "phone": 390}
+NARROWEST = 500  # Headless Chromium has no narrower window: the page stands in a frame of the width it is looked at.
+SMALLEST = 9  # pixels of a letter that can be read
+
+FRAME = """<!DOCTYPE html><body style="margin: 0"><iframe src="%s" style="border: 0; width: %dpx; height: %dpx"></iframe>
+<pre id="probe"></pre>
+<script>addEventListener('message', m => document.getElementById('probe').textContent = m.data);</script>"""
 
 # Put into a copy of the page: where everything that must show stands, and what the page asked for.
 PROBE = """<script>addEventListener('load', () => {
   const box = e => { const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; };
-  const out = document.createElement('pre');
-  out.id = 'probe';
-  out.textContent = JSON.stringify({
+  const letters = e => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().d;
+  parent.postMessage(JSON.stringify({
     height: document.documentElement.scrollHeight, width: document.documentElement.scrollWidth,
     charts: [...document.querySelectorAll('.chart svg')].map(box),
+    letters: Math.min(...[...document.querySelectorAll('.chart text:not([transform])')].map(letters)),
     pictures: [...document.images].map(i => [...box(i), i.naturalWidth]),
-    requests: performance.getEntriesByType('resource').map(r => r.name).filter(n => !n.startsWith('data:'))});
-  document.body.append(out);
+    requests: performance.getEntriesByType('resource').map(r => r.name).filter(n => !n.startsWith('data:'))}), '*');
 });</script>"""
 
 
@@ -98,22 +103,30 @@ def check_text(text):
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f]", text)
 
 
+def framed(page, width, height):
+    """A page beside the given one that shows it in a frame."""
+    frame = page.with_name("frame.html")
+    frame.write_text(FRAME % (page.name, width, height))
+    return frame
+
+
 def check_at(page, text, name, width, where):
     probed = where / "probed.html"
     probed.write_text(text.replace("</body>", PROBE + "</body>"))
-    dom, errors = browse(probed, width, 1000, "--dump-dom")
+    dom, errors = browse(framed(probed, width, 1000), max(width, NARROWEST), 1000, "--dump-dom")
     assert not errors, errors
     seen = json.loads(re.search('<pre id="probe">(.*?)</pre>', dom, re.S).group(1))
     assert not seen["requests"], seen["requests"]
     assert seen["width"] <= width, f"{name}: the page is {seen['width']} wide"
     shot = where / f"{name}.png"
-    _, errors = browse(page, width, seen["height"], f"--screenshot={shot}")
+    _, errors = browse(framed(page, width, seen["height"]), max(width, NARROWEST), seen["height"], f"--screenshot={shot}")
     assert not errors, errors
     rows = pixels(shot.read_bytes())
     assert len(seen["charts"]) >= 6, len(seen["charts"])
     for box in seen["charts"]:
         assert box[2] > 200 and box[3] > 100, (name, box)
         assert ink(rows, box) > 0.004, (name, box, ink(rows, box))
+    assert seen["letters"] >= SMALLEST, f"{name}: words of charts are {seen['letters']} pixels high"
     assert seen["pictures"]
     for box in seen["pictures"]:
         assert box[2] > 200 and box[3] > 10 and box[4] > 0, (name, box)
@@ -125,10 +138,13 @@ if BROWSER is None:
     skip("no Chromium")
 with tiny_run(sys.argv[1], sys.argv[2]) as run:
     where = run.parent
+    run = run.rename(where / ("name_wider_than_a_phone" * 3))
     page = where / "report.html"
-    program(sys.argv[1], "report", "run", "-o", "report.html", where=where)
+    program(sys.argv[1], "report", run.name, "-o", "report.html", where=where)
     text = page.read_text()
     check_text(text)
+    left = [int(share) for share in re.findall(r"<figcaption>after scorer \d+, before block \d+: (\d+) % left", text)]
+    assert len(left) >= 2 and left[0] > left[1], left
     for name, width in WIDTHS.items():
         check_at(page, text, name, width, where)
     if len(sys.argv) > 3:

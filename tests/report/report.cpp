@@ -96,6 +96,7 @@ TEST_CASE("report: tables, marks and names of made-up runs") {
   CHECK(has("share of tokens kept after each scorer"));
   CHECK(has("no anonymiser of ours to show at work"));
   CHECK(has("stprivacy report &lt;x&gt;"));
+  CHECK(has("stprivacy train &#39;runs/&lt;b&gt;bold&lt;/b&gt;/config.toml&#39; --run NEW_FOLDER"));
   CHECK_FALSE(has("<b>"));
   CHECK_FALSE(has("<script"));
   CHECK(report_html({made_up()}, backend, options) == html);
@@ -112,6 +113,17 @@ TEST_CASE("report: a run without results or data says so") {
   CHECK(html.find("no floor, for its data is not here: no such folder") != std::string::npos);
 }
 
+TEST_CASE("report: a run that was torn off in a line of its log is shown up to that line") {
+  const TemporaryFolder folder;
+  folder.write("torn/config.toml", "");
+  folder.write("torn/log.jsonl", std::string(kLog) + "{\"event\":\"st");
+  const std::vector<RunRecord> records = read_records(folder / "torn");
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].stages.size() == 2);
+  folder.write("torn/log.jsonl", "{\"ev");
+  CHECK(read_records(folder / "torn").front().stages.empty());
+}
+
 TEST_CASE("report: what is no run, or a damaged one, is refused") {
   const TemporaryFolder folder;
   const auto error = [&](const std::string& name) {
@@ -124,7 +136,7 @@ TEST_CASE("report: what is no run, or a damaged one, is refused") {
   folder.write("cut/results.json", "{\"methods\": [");
   CHECK(error("cut") == "DIR/cut/results.json: not JSON; restore the file");
   folder.write("log/config.toml", "");
-  folder.write("log/log.jsonl", "half a li");
+  folder.write("log/log.jsonl", "half a li\n");
   CHECK(error("log") == "DIR/log/log.jsonl:1: no line of a log of this program; restore the file");
   folder.write("recipe/config.toml", "seed = \"one\"\n");
   CHECK(error("recipe") != "");

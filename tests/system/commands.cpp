@@ -94,5 +94,26 @@ TEST_CASE("import: an image model's weights, inflated, are a start by their own 
     CHECK(middle[i] == (i / 64 % 2 == 1 ? flat[i / 128 * 64 + i % 64] : 0));
 }
 
+TEST_CASE("report: refuses in one line and leaves the report that was there") {
+  const auto report = clips() / "report.html";
+  put(report, "an older one");
+  std::filesystem::create_directories(clips() / "empty");
+  std::filesystem::create_directories(clips() / "damaged");
+  put(clips() / "damaged/config.toml", "seed = 1\n");
+  put(clips() / "damaged/results.json", "{\"methods\": [");
+  const auto refused = [&](const std::string& run_folder, const std::string& why) {
+    const Ended ended = run({"report", run_folder, "-o", "report.html"});
+    CHECK(ended.code == 2);
+    CHECK(ended.messages == "error: " + why + "\n");
+    CHECK(content(report) == "an older one");
+  };
+  refused("nowhere", "nowhere: no such folder; name the folder of a run");
+  refused("empty", "empty: neither a run (config.toml) nor a table of runs (results.json)");
+  refused("damaged", "damaged/results.json: not JSON; restore the file");
+  const Ended nowhere = run({"report", "damaged", "-o", "none/report.html"});
+  CHECK(nowhere.code != 0);
+  CHECK_FALSE(std::filesystem::exists(clips() / "none"));
+}
+
 }  // namespace
 }  // namespace stp

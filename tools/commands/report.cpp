@@ -2,6 +2,7 @@
 #include "tools/report/report.h"
 
 #include "engine/durable.h"
+#include "engine/text.h"
 #include "tools/commands/commands.h"
 
 namespace stp {
@@ -14,12 +15,22 @@ struct ReportArguments {
   ReportOptions options;
 };
 
+std::string command_line(const ReportArguments& a) {
+  std::string line = "stprivacy report";
+  for (const std::string& run : a.runs) line += " " + shell_word(run);
+  line += " -o " + shell_word(a.output);
+  const ReportOptions usual;
+  if (a.options.title != usual.title) line += " --title " + shell_word(a.options.title);
+  if (a.options.clips != usual.clips) line += fmt::format(" --clips {}", a.options.clips);
+  return line;
+}
+
 void report(const ReportArguments& a, const Program& program, Console& console) {
   std::vector<RunRecord> records;
   for (const std::string& run : a.runs)
     for (RunRecord& record : read_records(run)) records.push_back(std::move(record));
   ReportOptions options = a.options;
-  options.commands = {fmt::format("stprivacy report {} -o {}", fmt::join(a.runs, " "), a.output)};
+  options.commands = {command_line(a)};
   const std::string html = report_html(records, program.backend(), options);
   write_file(a.output, html);
   console.note(fmt::format("written to {}, {:.1f} MB", a.output, static_cast<double>(html.size()) / 1e6));

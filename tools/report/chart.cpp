@@ -19,7 +19,7 @@ constexpr std::array<const char*, 8> kColours = {"#0072b2", "#d55e00", "#009e73"
 const char* colour(std::size_t i) { return kColours[i % kColours.size()]; }
 
 // The drawing in its own units; the page scales it.
-constexpr double kWidth = 640, kHeight = 400, kLeft = 62, kRight = 14, kTop = 12, kBottom = 52;
+constexpr double kWidth = 640, kHeight = 400, kLeft = 72, kRight = 14, kTop = 12, kBottom = 52;
 
 void include(std::optional<Interval>& range, double value) {
   if (!std::isfinite(value)) return;
@@ -94,11 +94,29 @@ std::string axis_names(const Axes& axes) {
              middle, escaped(axes.y));
 }
 
+// The finite points, and no more than a drawing this wide can show: of each stretch the lowest and the
+// highest, so that no peak is lost.
+std::vector<Curve::Point> thinned(std::vector<Curve::Point> points) {
+  constexpr std::size_t kStretches = 200;
+  std::erase_if(points, [](const Curve::Point& p) { return !std::isfinite(p.x) || !std::isfinite(p.y); });
+  if (points.size() <= 2 * kStretches) return points;
+  std::vector<Curve::Point> some;
+  for (std::size_t i = 0; i < kStretches; ++i) {
+    const auto at = [&](std::size_t n) {
+      return points.begin() + static_cast<std::ptrdiff_t>(n * points.size() / kStretches);
+    };
+    auto [low, high] = std::ranges::minmax_element(at(i), at(i + 1), {}, &Curve::Point::y);
+    if (low > high) std::swap(low, high);
+    some.push_back(*low);
+    if (high != low) some.push_back(*high);
+  }
+  return some;
+}
+
 std::string polyline(const Frame& frame, const Curve& curve, std::string_view stroke) {
   std::string points;
-  for (const Curve::Point& p : curve.points)
-    if (std::isfinite(p.x) && std::isfinite(p.y))
-      points += fmt::format("{:.1f},{:.1f} ", frame.x(p.x), frame.y(p.y));
+  for (const Curve::Point& p : thinned(curve.points))
+    points += fmt::format("{:.1f},{:.1f} ", frame.x(p.x), frame.y(p.y));
   return fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\"{} points=\"{}\"/>\n", stroke,
                      curve.dashed ? " stroke-dasharray=\"6 4\"" : "", points);
 }

@@ -32,7 +32,8 @@ struct Mark {
 };
 
 // Curves and marks in one frame. Marks carry numbers, which the legend explains. Points that are not finite are
-// left out.
+// left out, and of long curves those that would not be seen: a chart takes a few kilobytes, however long the
+// run was.
 std::string xy_chart(const Axes& axes, const std::vector<Curve>& curves, const std::vector<Mark>& marks = {});
 
 struct BarSet {

@@ -14,13 +14,15 @@ constexpr std::string_view kStyle = R"(
 :root { color-scheme: light; }
 body { margin: 0 auto; padding: 1rem; max-width: 70rem; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; }
 h1, h2, h3 { line-height: 1.2; margin: 2rem 0 .6rem; }
+h1, h2, h3, p, figcaption, summary, .legend { overflow-wrap: anywhere; }
 h1 { margin-top: .5rem; }
 p { max-width: 46rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-thead th { border-bottom: 2px solid #555; vertical-align: bottom; white-space: normal; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; line-height: 1.3; }
+th, td { padding: .3rem .45rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+td:first-child { white-space: normal; min-width: 8rem; }
+thead th { border-bottom: 2px solid #555; vertical-align: bottom; white-space: normal; min-width: 3.2rem; }
 figure { margin: 0; break-inside: avoid; }
 figcaption { font-weight: 600; margin-bottom: .2rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1.5rem 2rem; }
@@ -33,6 +35,7 @@ figcaption { font-weight: 600; margin-bottom: .2rem; }
 .strip img { display: block; width: 100%; max-width: 56rem; height: auto; image-rendering: pixelated; }
 .note { color: #555; font-size: .9rem; }
 pre { overflow-x: auto; background: #f5f5f5; padding: .8rem; font-size: .8rem; line-height: 1.35; }
+@media (max-width: 34rem) { h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; } .chart text { font-size: 18px; } }
 @media print { body { max-width: none; font-size: 11px; } pre { white-space: pre-wrap; } details { display: block; } .scroll { overflow: visible; } }
 )";
 

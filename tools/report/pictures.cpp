@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include "engine/check.h"
 #include "engine/file.h"
@@ -53,9 +54,11 @@ class StripPainter {
     for (int f = 0; f < frames; ++f)
       for (int y = 0; y < vit_.Y; ++y)
         for (int x = 0; x < vit_.X; ++x)
-          for (int c = 0; c < 3; ++c)
-            image.rgb[static_cast<std::size_t>((y * image.width + f * (vit_.X + kGap) + x) * 3 + c)] =
+          for (int c = 0; c < 3; ++c) {
+            const int at = (y * image.width + f * (vit_.X + kGap) + x) * 3 + c;
+            image.rgb[static_cast<std::size_t>(at)] =
                 to_byte(pixel(times_[static_cast<std::size_t>(f)], y, x, c));
+          }
     return {std::move(caption), std::move(image)};
   }
 
@@ -70,7 +73,8 @@ class StripPainter {
 
   std::size_t token(int t, int y, int x) const {
     const int columns = vit_.X / vit_.x, rows = vit_.Y / vit_.y;
-    return static_cast<std::size_t>((t / vit_.t * rows + y / vit_.y) * columns + x / vit_.x);
+    const int at = (t / vit_.t * rows + y / vit_.y) * columns + x / vit_.x;
+    return static_cast<std::size_t>(at);
   }
 
  private:
@@ -90,7 +94,21 @@ std::vector<T> clip_at(const std::vector<T>& values, std::size_t b, std::size_t 
 struct Seen {
   std::vector<float> raw, delivered;  // (B, 3, T, Y, X) normalised; delivered is empty if nothing is redrawn
   std::vector<float> keep, scores, attention;
+  std::vector<std::vector<float>> left;  // (B, N) zeros and ones after each scorer
 };
+
+// What is left after each scorer: with the ratios after it raised to its own, none but it and those before it
+// drop anything.
+std::vector<std::vector<float>> left_after_scorers(const Stprivacy& anonymiser, const ClipInput& input) {
+  std::vector<std::vector<float>> left;
+  const std::vector<double>& trained = anonymiser.options().keep;
+  for (std::size_t m = 0; anonymiser.sparsifies() && m < trained.size(); ++m) {
+    std::vector<double> ratios = trained;
+    for (double& ratio : ratios) ratio = std::max(ratio, trained[m]);
+    left.push_back(anonymiser.anonymise(input, ratios).keep.values());
+  }
+  return left;
+}
 
 Seen look(const Stprivacy& anonymiser, const ClipInput& input) {
   Seen seen;
@@ -103,6 +121,7 @@ Seen look(const Stprivacy& anonymiser, const ClipInput& input) {
   seen.keep = out.keep.values();
   if (!out.scores.empty()) seen.scores = out.scores.front().values();
   for (float& score : seen.scores) score = std::exp(score);
+  seen.left = left_after_scorers(anonymiser, input);
   return seen;
 }
 
@@ -113,13 +132,18 @@ std::vector<double> kept_of_slots(const TokenValues& keep, const VitOptions& vit
   return kept;
 }
 
+double mean(const TokenValues& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 // A clip of (3, T, Y, X) normalised values, as bytes would show it.
 class Footage {
  public:
   Footage(std::vector<float> values, const VitOptions& vit, const FrameBatch& scale)
       : values_(std::move(values)), vit_(vit), scale_(scale) {}
   double operator()(int t, int y, int x, int c) const {
-    const float v = values_[static_cast<std::size_t>(((c * vit_.T + t) * vit_.Y + y) * vit_.X + x)];
+    const int at = ((c * vit_.T + t) * vit_.Y + y) * vit_.X + x;
+    const float v = values_[static_cast<std::size_t>(at)];
     return 255.0 * (v * scale_.deviation[c] + scale_.mean[c]);
   }
 
@@ -130,18 +154,26 @@ class Footage {
 };
 
 // Clip b of B.
-ClipStrips draw(const std::string& name, const Seen& seen, std::size_t b, std::size_t B, const VitOptions& vit,
-                const FrameBatch& scale) {
+ClipStrips draw(const std::string& name, const Seen& seen, std::size_t b, std::size_t B,
+                const StprivacyOptions& options, const FrameBatch& scale) {
+  const VitOptions& vit = options.vit;
   const StripPainter painter(vit);
   const TokenValues keep = clip_at(seen.keep, b, B);
   const Footage before(clip_at(seen.raw, b, B), vit, scale),
       after(clip_at(seen.delivered.empty() ? seen.raw : seen.delivered, b, B), vit, scale);
   const auto left = [&](int t, int y, int x) { return keep[painter.token(t, y, x)] > 0.5f; };
-  ClipStrips clip = {name, {}, kept_of_slots(keep, vit)};
+  ClipStrips clip = {name, {}, {}};
   clip.strips.push_back(painter.paint("before", before));
-  clip.strips.push_back(painter.paint(
-      "kept tubelets; what is dropped is darkened",
-      [&](int t, int y, int x, int c) { return before(t, y, x, c) * (left(t, y, x) ? 1 : 0.2); }));
+  for (std::size_t m = 0; m < seen.left.size(); ++m) {
+    const TokenValues after_scorer = clip_at(seen.left[m], b, B);
+    clip.kept_of_slot.push_back(kept_of_slots(after_scorer, vit));
+    clip.strips.push_back(painter.paint(
+        fmt::format("after scorer {}, before block {}: {:.0f} % left; what is dropped is darkened", m + 1,
+                    options.score_before[m] + 1, 100 * mean(after_scorer)),
+        [&](int t, int y, int x, int c) {
+          return before(t, y, x, c) * (after_scorer[painter.token(t, y, x)] > 0.5f ? 1 : 0.2);
+        }));
+  }
   clip.strips.push_back(painter.paint(
       "as delivered", [&](int t, int y, int x, int c) { return left(t, y, x) ? after(t, y, x, c) : 0; }));
   if (!seen.scores.empty()) {
@@ -169,7 +201,7 @@ std::vector<ClipStrips> draw_clips(const RunRecord& record, const Backend& backe
   Recipe one_view = record.recipe;
   one_view.evaluate.clips = one_view.evaluate.crops = 1;
   const std::vector<Item> items = chosen(read_dataset(record.recipe.dataset()).test, count);
-  const VitOptions vit = model.anonymiser->options().vit;
+  const StprivacyOptions& options = model.anonymiser->options();
   TestFeed feed(backend, one_view, items, 1);
   std::vector<ClipStrips> clips;
   LabelledClips batch;
@@ -177,7 +209,7 @@ std::vector<ClipStrips> draw_clips(const RunRecord& record, const Backend& backe
   while (feed.next(batch, which)) {
     const Seen seen = look(*model.anonymiser, batch.input);
     for (std::size_t b = 0; b < which.size(); ++b)
-      clips.push_back(draw(items[which[b]].name, seen, b, which.size(), vit, batch.input.frames));
+      clips.push_back(draw(items[which[b]].name, seen, b, which.size(), options, batch.input.frames));
   }
   return clips;
 }

@@ -49,6 +49,12 @@ std::optional<PaperFigure> paper_figure(const std::string& run) {
   return {};
 }
 
+// A torn last line is what a crash left, or what is being written now; a resumed run drops it too.
+std::string whole_lines(std::string log) {
+  log.resize(log.rfind('\n') + 1);  // none: npos + 1 is 0
+  return log;
+}
+
 void read_labels(RunRecord& record) {
   try {
     const Dataset data = read_dataset(record.recipe.dataset());
@@ -64,8 +70,8 @@ RunRecord read_record(const fs::path& folder) {
   record.folder = folder;
   record.name = fs::absolute(folder).lexically_normal().filename().string();
   record.recipe = recipe_of_run(folder);
-  if (there(folder / "log.jsonl"))
-    record.stages = history_of_log(read_text(folder / "log.jsonl", kLogLimit), shown(folder / "log.jsonl"));
+  if (const fs::path log = folder / "log.jsonl"; there(log))
+    record.stages = history_of_log(whole_lines(read_text(log, kLogLimit)), shown(log));
   if (const fs::path file = folder / "results.json"; there(file)) {
     record.results = results_from(read_json(file), file);
     add_evaluations(folder, *record.results);

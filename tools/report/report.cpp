@@ -9,6 +9,7 @@
 #include "engine/check.h"
 #include "engine/file.h"
 #include "engine/ops.h"
+#include "engine/text.h"
 #include "tools/report/chart.h"
 #include "tools/report/html.h"
 #include "tools/report/pictures.h"
@@ -112,11 +113,11 @@ std::string results_section(const Group& group) {
                   "-", "-", "-"});
   rows.push_back({"chance: all present", "-", "-", "-", "-", fmt::format("{:.3f}", c.f1_ones), "-", "-", "-",
                   "-", "-", "-"});
-  return html_table({"", "action top-1 % [95 %]", "privacy cMAP % of the worst attacker [95 %]",
-                     "worst attacker", "mean cMAP %", "F1 at p > 0.5", "F1 of logits > 0.5",
-                     "floor: cMAP % that the action alone reveals", "leakage above chance removed",
-                     "tubelets kept", "rebuilt: PSNR, SSIM", "paper: top-1, F1, cMAP"},
-                    rows) +
+  return html_table(
+             {"", "action top-1 % [95 %]", "privacy cMAP % of the worst attacker [95 %]", "worst attacker",
+              "mean cMAP %", "F1 at p > 0.5", "F1 of logits > 0.5", "floor: cMAP % by the action alone",
+              "leakage above chance removed", "tubelets kept", "rebuilt: PSNR, SSIM", "paper: top-1, F1, cMAP"},
+             rows) +
          "<p class=\"note\">Attackers start afresh on what each method delivers and are judged by their last "
          "state. A "
          "cMAP below the floor means that the attackers were weak, not that the method is private.</p>\n";
@@ -199,7 +200,7 @@ std::vector<Curve> curves_of(const StageHistory& stage, std::string_view begin, 
   return curves;
 }
 
-std::string training_section(const RunRecord& record) {
+std::string training_charts(const RunRecord& record) {
   std::string charts;
   for (const StageHistory& stage : record.stages) {
     const std::string title = record.name + ", " + stage.name;
@@ -208,8 +209,17 @@ std::string training_section(const RunRecord& record) {
     if (const auto kept = curves_of(stage, "keep_", ""); !kept.empty())
       charts += xy_chart(
           {title + ": share of tokens kept after each scorer", "step", "share", {}, Interval{0, 1}}, kept);
+    if (const auto rates = curves_of(stage, "rate", ""); !rates.empty())
+      charts += xy_chart({title + ": learning rate", "step", "rate", {}, {}}, rates);
   }
-  return charts.empty() ? "" : "<div class=\"charts\">" + charts + "</div>\n";
+  return charts;
+}
+
+std::string training_section(const std::vector<RunRecord>& records) {
+  std::string charts;
+  for (const RunRecord& record : records) charts += training_charts(record);
+  if (charts.empty()) return element("p", "Nothing is logged yet.");
+  return "<div class=\"charts\">" + charts + "</div>\n";
 }
 
 // Pictures until their bytes are spent.
@@ -237,18 +247,22 @@ class Album {
   int omitted_ = 0;
 };
 
-std::string slots_chart(const std::vector<ClipStrips>& clips) {
+std::string slots_chart(const std::string& run, const ClipStrips& clip) {
   std::vector<std::string> slots;
   std::vector<BarSet> sets;
-  for (const ClipStrips& clip : clips) {
-    BarSet set = {clip.name, {}};
-    for (const double kept : clip.kept_of_slot) set.values.push_back(100 * kept);
+  for (const std::vector<double>& shares : clip.kept_of_slot) {
+    BarSet set = {fmt::format("after scorer {}", sets.size() + 1), {}};
+    for (const double share : shares) set.values.push_back(100 * share);
     sets.push_back(std::move(set));
   }
   if (sets.empty()) return "";
   for (std::size_t s = 0; s < sets.front().values.size(); ++s) slots.push_back(fmt::format("{}", s + 1));
-  return bar_chart({"Tubelets kept in each time slot", "time slot", "kept %", {}, Interval{0, 100}}, slots,
-                   sets);
+  return bar_chart({fmt::format("{}, {}: tubelets left in each time slot", run, clip.name),
+                    "time slot",
+                    "left %",
+                    {},
+                    Interval{0, 100}},
+                   slots, sets);
 }
 
 std::string clips_section(const RunRecord& record, const Backend& backend, int count, Album& album) {
@@ -261,21 +275,22 @@ std::string clips_section(const RunRecord& record, const Backend& backend, int c
   } catch (const Error& error) {
     return element("p", fmt::format("{}: no clips to show: {}", record.name, error.what()));
   }
-  std::string text;
+  std::string text, charts;
   for (const ClipStrips& clip : clips) {
     text += element("h3", fmt::format("{}: {}", record.name, clip.name));
     for (const Strip& strip : clip.strips) text += album.show(strip);
+    charts += slots_chart(record.name, clip);
   }
-  return text + "<div class=\"charts\">" + slots_chart(clips) + "</div>\n";
+  return text + "<div class=\"charts\">" + charts + "</div>\n";
 }
 
 std::string repeat_section(const std::vector<RunRecord>& records, const ReportOptions& options) {
   std::vector<std::vector<std::string>> rows;
   std::string commands, recipes;
   for (const RunRecord& record : records) {
-    const std::string config = shown(record.folder / "config.toml");
+    const std::string config = (record.folder / "config.toml").string();
     rows.push_back({record.name, fmt::format("{}", record.recipe.seed), config});
-    commands += fmt::format("stprivacy train {} --run NEW_FOLDER\n", config);
+    commands += fmt::format("stprivacy train {} --run NEW_FOLDER\n", shell_word(config));
     recipes += "<details><summary>" + escaped(record.name + ": the whole recipe") + "</summary>" +
                preformatted(resolved(record.recipe)) + "</details>\n";
   }
@@ -309,8 +324,7 @@ std::string report_html(const std::vector<RunRecord>& records, const Backend& ba
   std::string body = element("h1", options.title);
   std::vector<Group> groups = grouped(records);
   for (Group& group : groups) body += group_section(group);
-  body += element("h2", "Training");
-  for (const RunRecord& record : records) body += training_section(record);
+  body += element("h2", "Training") + training_section(records);
   Album album(options.picture_bytes);
   body += element("h2", "Clips");
   for (const RunRecord& record : records) body += clips_section(record, backend, options.clips, album);
