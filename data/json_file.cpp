@@ -41,6 +41,9 @@ class KeyWatch {
 
 JsonFile::JsonFile(const std::filesystem::path& path, std::string_view what)
     : name_(shown(path)), what_(what), text_(read_text(path, kBytes)) {
+  // The parser takes a zero byte for the end of the text and would pass over what follows.
+  if (const std::size_t zero = text_.find('\0'); zero != std::string::npos)
+    refuse("{}:{}: no JSON; fetch the {} again", name_, line_of(zero), what_);
   KeyWatch watch;
   try {
     root_ = Json::parse(

@@ -26,7 +26,7 @@ const Json& member(const JsonFile& file, const std::string& about, const Json& o
 
 // CelebV-HQ
 
-constexpr std::array<const char*, 8> kExpressions = {"neutral", "happy",    "sad",     "anger",
+constexpr std::array<const char*, 8> kExpressions = {"neutral", "happy",    "sadness", "anger",
                                                      "fear",    "surprise", "disgust", "contempt"};
 constexpr std::array<const char*, 5> kProtected = {"young", "pointy_nose", "male", "rosy_cheeks", "brown_hair"};
 
@@ -56,11 +56,18 @@ int expression_of(const JsonFile& file, const std::string& clip, const Json& emo
   return static_cast<int>(std::ranges::max_element(lengths) - lengths.begin());
 }
 
+// Copies of the file differ in how they write an attribute: "Male", "male".
+bool same_but_for_case(const Json& name, std::string_view wanted) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return name.is_string() && std::ranges::equal(name.get_ref<const std::string&>(), wanted, {}, lower);
+}
+
 // Where the protected attributes stand in the list of all.
 std::array<std::size_t, kProtected.size()> protected_places(const JsonFile& file, const Json& mapping) {
   std::array<std::size_t, kProtected.size()> places{};
   for (std::size_t a = 0; a < kProtected.size(); ++a) {
-    const auto found = std::find(mapping.begin(), mapping.end(), kProtected[a]);
+    const auto found = std::find_if(mapping.begin(), mapping.end(),
+                                    [&](const Json& name) { return same_but_for_case(name, kProtected[a]); });
     if (found == mapping.end()) file.bad("appearance_mapping", fmt::format("lacks {}", kProtected[a]));
     places[a] = static_cast<std::size_t>(found - mapping.begin());
   }
@@ -78,7 +85,8 @@ std::unordered_map<std::string, std::string> categories_of_tags(const std::files
     const std::size_t comma = line.text.rfind(',');  // a tag may hold one
     if (comma == std::string_view::npos || comma == 0 || comma + 1 == line.text.size())
       refuse("{}: wanted TAG,CATEGORY; fetch HVU's list of categories again", file.at(line));
-    if (&line == &file.lines().front() && line.text == "Tag,Main_Category") continue;
+    const bool first = &line == &file.lines().front();
+    if (first && (line.text == "Tag,Category" || line.text == "Tag,Main_Category")) continue;
     if (!category.emplace(line.text.substr(0, comma), line.text.substr(comma + 1)).second)
       refuse("{}: tag '{}' is there twice; keep one of the lines", file.at(line),
              brief(line.text.substr(0, comma)));

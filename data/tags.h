@@ -31,7 +31,7 @@ struct CelebvHq {
 // Throws Error (usage) with file, line and cure, as the readers below do.
 CelebvHq read_celebv_hq(const std::filesystem::path& file);
 
-// HVU (Diba et al., ECCV 2020): the categories of its tags (CSV "Tag,Main_Category") and the tags of clips (CSV
+// HVU (Diba et al., ECCV 2020): the categories of its tags (CSV "Tag,Category") and the tags of clips (CSV
 // "Tags,youtube_id,time_start,time_end", tags joined by '|'). One table for each wanted category, over the same
 // clips, which are called ID_START_END with six digits each.
 std::vector<std::pair<std::string, TagTable>> read_hvu(const std::filesystem::path& clips,
