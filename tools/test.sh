@@ -7,5 +7,5 @@ cd "$(dirname "$0")/.."
 tools/build.sh
 ctest --test-dir build --output-on-failure -LE slow
 
-tools/build.sh sanitize test_ops test_engine test_models test_data test_experiment test_anonymise
+tools/build.sh sanitize unit_tests
 ctest --test-dir build-sanitize --output-on-failure -L unit
