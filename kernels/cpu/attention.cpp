@@ -5,6 +5,12 @@
 // so that the lanes of a vector are keys), then walks the queries in blocks of kBlock: scores of a block
 // against all keys stay in L1, are turned into weights in place and multiplied into the values. Scores of more
 // than one block never exist. Arithmetic is f32 whatever the storage.
+//
+// A key that was dropped weighs nothing but for its own query, yet its score takes part in the maximum and its
+// weight would change the loss, which is what the policy learns from. So keys are laid out with the kept ones
+// first: products that weights go into (out, dq, dk, dv) stop where the kept keys end, and what a dropped token
+// sees of itself is added apart. With half of the keys kept that saves a quarter of the work forward and a
+// third backward.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention.cpp"
 #include <hwy/foreach_target.h>
@@ -52,13 +58,39 @@ struct Pitch {
       : keys(round_up(head.tokens, lanes())), width(round_up(head.width, lanes())) {}
 };
 
-// One part (0 q, 1 k, 2 v) of the head's tokens begin .. begin + rows - 1 as rows of `pitch` floats.
-void copy_rows(const In& from, const Head& head, std::size_t part, std::size_t begin, std::size_t rows,
-               float* to, std::size_t pitch) {
-  for (std::size_t i = 0; i < rows; ++i) {
-    load_row(from, head.qkv(begin + i, part), head.width, to + i * pitch);
-    std::fill(to + i * pitch + head.width, to + (i + 1) * pitch, 0.0f);
+// The order in which keys lie in scratch: those that are kept, then those that were dropped.
+struct KeyOrder {
+  std::int32_t *token, *place;  // (tokens) of the key at a place, and the other way round
+  std::size_t kept;             // keys that weigh something
+
+  KeyOrder(const float* keep, const Head& head, const Pitch& pitch, Areas& scratch)
+      : token(scratch.take_integers(pitch.keys)), place(scratch.take_integers(pitch.keys)), kept(0) {
+    const auto dropped = [&](std::size_t j) { return keep && keep[head.first + j] == 0.0f; };
+    for (std::size_t j = 0; j < head.tokens; ++j) kept += dropped(j) ? 0 : 1;
+    std::size_t next_kept = 0, next_dropped = kept;
+    for (std::size_t j = 0; j < head.tokens; ++j) {
+      const std::size_t at = dropped(j) ? next_dropped++ : next_kept++;
+      token[at] = static_cast<std::int32_t>(j);
+      place[j] = static_cast<std::int32_t>(at);
+    }
   }
+  std::size_t place_of(std::size_t j) const { return static_cast<std::size_t>(place[j]); }
+  std::size_t token_at(std::size_t at) const { return static_cast<std::size_t>(token[at]); }
+  bool sees(std::size_t at) const { return at < kept; }  // whether other queries see the key there
+};
+
+// One row of a part (0 q, 1 k, 2 v) as `pitch` floats.
+void copy_row(const In& from, const Head& head, std::size_t part, std::size_t token, float* to,
+              std::size_t pitch) {
+  load_row(from, head.qkv(token, part), head.width, to);
+  std::fill(to + head.width, to + pitch, 0.0f);
+}
+
+// Keys or values in their order.
+void copy_keys(const In& from, const Head& head, const KeyOrder& order, std::size_t part, float* to,
+               std::size_t pitch) {
+  for (std::size_t j = 0; j < head.tokens; ++j)
+    copy_row(from, head, part, order.token_at(j), to + j * pitch, pitch);
 }
 
 // (tokens, width) -> (width, keys): lane j of row d is component d of key j.
@@ -75,9 +107,9 @@ void scale_rows(float* x, std::size_t count, float factor) {
     hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, factor)), d, x + i);
 }
 
-// The keep values of the clip; padding keys are not there.
-void copy_keep(const float* keep, const Head& head, const Pitch& pitch, float* to) {
-  for (std::size_t j = 0; j < head.tokens; ++j) to[j] = keep ? keep[head.first + j] : 1.0f;
+// The keep values of the keys in their order; padding keys are not there.
+void copy_keep(const float* keep, const Head& head, const KeyOrder& order, const Pitch& pitch, float* to) {
+  for (std::size_t j = 0; j < head.tokens; ++j) to[j] = keep ? keep[head.first + order.token_at(j)] : 1.0f;
   std::fill(to + head.tokens, to + pitch.keys, 0.0f);
 }
 
@@ -107,6 +139,26 @@ float row_maximum(float* scores, std::size_t tokens, std::size_t keys) {
   for (std::size_t j = 0; j < keys; j += lanes()) m = hn::Max(m, hn::LoadU(d, scores + j));
   return hn::GetLane(hn::MaxOfLanes(d, m));
 }
+
+// The first key whose score is the maximum; 0 if there is none (NaN).
+std::size_t first_key_at(const float* scores, float maximum, std::size_t keys) {
+  const Floats d;
+  for (std::size_t j = 0; j < keys; j += lanes()) {
+    const std::intptr_t lane = hn::FindFirstTrue(d, hn::Eq(hn::LoadU(d, scores + j), hn::Set(d, maximum)));
+    if (lane >= 0) return j + static_cast<std::size_t>(lane);
+  }
+  return 0;
+}
+
+// to += factor from, over a row of whole vectors
+void add_row_times(const float* from, float factor, float* to, std::size_t width) {
+  const Floats d;
+  for (std::size_t x = 0; x < width; x += lanes())
+    hn::StoreU(hn::MulAdd(hn::Set(d, factor), hn::LoadU(d, from + x), hn::LoadU(d, to + x)), d, to + x);
+}
+
+// e^x as the vectors have it.
+float exp_of(float x) { return hn::GetLane(exp(hn::Set(Floats(), x))); }
 
 // s_j -> p_j = w_j e^(s_j - m); returns sum_j p_j.
 float weigh_row(float* scores, const float* weight, float maximum, std::size_t keys) {
@@ -138,7 +190,7 @@ void forward_head(const AttentionForward& a, int b, int h) {
   const Pitch pitch(head);
   const std::size_t all_keys = pitch.keys * pitch.width;
   Areas scratch(
-      thread_scratch(3 * all_keys + pitch.keys + pitch.width + kBlock * (pitch.keys + 2 * pitch.width)));
+      thread_scratch(3 * all_keys + 3 * pitch.keys + pitch.width + kBlock * (pitch.keys + 2 * pitch.width)));
   float* const k = scratch.take(all_keys);
   float* const v = scratch.take(all_keys);
   float* const k_transposed = scratch.take(all_keys);
@@ -147,77 +199,104 @@ void forward_head(const AttentionForward& a, int b, int h) {
   float* const q = scratch.take(kBlock * pitch.width);
   float* const scores = scratch.take(kBlock * pitch.keys);
   float* const sums = scratch.take(kBlock * pitch.width);
+  const KeyOrder order(a.keep, head, pitch, scratch);
 
-  copy_rows(a.qkv, head, 1, 0, head.tokens, k, pitch.width);
-  copy_rows(a.qkv, head, 2, 0, head.tokens, v, pitch.width);
+  copy_keys(a.qkv, head, order, 1, k, pitch.width);
+  copy_keys(a.qkv, head, order, 2, v, pitch.width);
   transpose(k, head, pitch, k_transposed);
-  copy_keep(a.keep, head, pitch, keep);
+  copy_keep(a.keep, head, order, pitch, keep);
   mean_row(v, head, pitch, mean);
 
   for (std::size_t begin = 0; begin < head.tokens; begin += kBlock) {
     const std::size_t rows = std::min(kBlock, head.tokens - begin);
-    copy_rows(a.qkv, head, 0, begin, rows, q, pitch.width);
+    for (std::size_t i = 0; i < rows; ++i)
+      copy_row(a.qkv, head, 0, begin + i, q + i * pitch.width, pitch.width);
     scale_rows(q, rows * pitch.width, a.scale);
     product({q, pitch.width, 1}, k_transposed, pitch.keys, scores, pitch.keys, rows, pitch.keys, head.width,
             false);
-    float z[kBlock];
+    float z[kBlock], alone[kBlock];  // alone: what a dropped token weighs for itself
     for (std::size_t i = 0; i < rows; ++i) {
       float* const row = scores + i * pitch.keys;
       const float maximum = row_maximum(row, head.tokens, pitch.keys);
-      const float kept = std::exchange(keep[begin + i], 1.0f);  // the diagonal: a token always sees itself
-      z[i] = weigh_row(row, keep, maximum, pitch.keys) + a.smoothing;
-      keep[begin + i] = kept;
+      const std::size_t self = order.place_of(begin + i);
+      alone[i] = order.sees(self) ? 0.0f : exp_of(row[self] - maximum);
+      const float kept = keep[self];
+      if (order.sees(self)) keep[self] = 1.0f;  // the diagonal: a token always sees itself
+      z[i] = weigh_row(row, keep, maximum, round_up(order.kept, lanes())) + alone[i] + a.smoothing;
+      keep[self] = kept;
       if (a.lse) a.lse[head.row(begin + i)] = maximum + std::log(z[i]);
       if (a.inverse_z) a.inverse_z[head.row(begin + i)] = 1.0f / z[i];
     }
-    product({scores, pitch.keys, 1}, v, pitch.width, sums, pitch.width, rows, pitch.width, head.tokens, false);
+    product({scores, pitch.keys, 1}, v, pitch.width, sums, pitch.width, rows, pitch.width, order.kept, false);
     for (std::size_t i = 0; i < rows; ++i) {
-      store_output(a.out, head.out(begin + i), sums + i * pitch.width, mean, a.smoothing, 1.0f / z[i],
-                   head.width);
+      float* const sum = sums + i * pitch.width;
+      const std::size_t self = order.place_of(begin + i);
+      if (!order.sees(self)) add_row_times(v + self * pitch.width, alone[i], sum, pitch.width);
+      store_output(a.out, head.out(begin + i), sum, mean, a.smoothing, 1.0f / z[i], head.width);
     }
   }
 }
+
+// What a query adds to the gradient of one key beside the products over kept keys: the share of a dropped token
+// in itself, or of the gradient through the maximum.
+struct Lone {
+  std::size_t key = 0;
+  float p = 0, ds = 0;
+};
 
 // One head's working set in backward; every area is padded to whole vectors.
 struct Backward {
   const AttentionBackward& a;
   Head head;
   Pitch pitch;
+  Areas scratch;
+  KeyOrder order;
+  std::size_t kept_keys;                           // padded
+  std::size_t keys_seen;                           // padded: keys whose g_ij is wanted
   float *k, *v, *dk, *dv;                          // (tokens, width)
   float *k_transposed, *v_transposed;              // (width, keys)
   float *keep, *others, *dkeep, *mean, *constant;  // (keys) three times, (width) twice
   float *q, *dout, *dq;                            // (kBlock, width)
   float *p, *ds;                                   // (kBlock, keys)
 
-  Backward(const AttentionBackward& args, int b, int h) : a(args), head(head_of(args, b, h)), pitch(head) {
-    const std::size_t rows = head.tokens * pitch.width, columns = pitch.width * pitch.keys;
-    const std::size_t block = kBlock * pitch.width, scores = kBlock * pitch.keys;
-    Areas scratch(
-        thread_scratch(4 * rows + 2 * columns + 3 * pitch.keys + 2 * pitch.width + 3 * block + 2 * scores));
-    k_transposed = scratch.take(columns);
-    v_transposed = scratch.take(columns);
-    k = scratch.take(rows);
-    v = scratch.take(rows);
-    dk = scratch.take(rows);
-    dv = scratch.take(rows);
+  static std::size_t floats(const Pitch& pitch) {
+    const std::size_t all_keys = pitch.keys * pitch.width;
+    return 6 * all_keys + 5 * pitch.keys + 2 * pitch.width + kBlock * (3 * pitch.width + 2 * pitch.keys);
+  }
+
+  Backward(const AttentionBackward& args, int b, int h)
+      : a(args),
+        head(head_of(args, b, h)),
+        pitch(head),
+        scratch(thread_scratch(floats(pitch))),
+        order(args.keep, head, pitch, scratch),
+        kept_keys(round_up(order.kept, lanes())),
+        keys_seen(args.dkeep ? pitch.keys : kept_keys) {
+    const std::size_t all_keys = pitch.keys * pitch.width;
+    k_transposed = scratch.take(all_keys);
+    v_transposed = scratch.take(all_keys);
+    k = scratch.take(all_keys);
+    v = scratch.take(all_keys);
+    dk = scratch.take(all_keys);
+    dv = scratch.take(all_keys);
     keep = scratch.take(pitch.keys);
     others = scratch.take(pitch.keys);
     dkeep = scratch.take(pitch.keys);
     mean = scratch.take(pitch.width);
     constant = scratch.take(pitch.width);
-    q = scratch.take(block);
-    dout = scratch.take(block);
-    dq = scratch.take(block);
-    p = scratch.take(scores);
-    ds = scratch.take(scores);
+    q = scratch.take(kBlock * pitch.width);
+    dout = scratch.take(kBlock * pitch.width);
+    dq = scratch.take(kBlock * pitch.width);
+    p = scratch.take(kBlock * pitch.keys);
+    ds = scratch.take(kBlock * pitch.keys);
   }
 
   void load_keys() const {
-    copy_rows(a.qkv, head, 1, 0, head.tokens, k, pitch.width);
-    copy_rows(a.qkv, head, 2, 0, head.tokens, v, pitch.width);
+    copy_keys(a.qkv, head, order, 1, k, pitch.width);
+    copy_keys(a.qkv, head, order, 2, v, pitch.width);
     transpose(k, head, pitch, k_transposed);
     transpose(v, head, pitch, v_transposed);
-    copy_keep(a.keep, head, pitch, keep);
+    copy_keep(a.keep, head, order, pitch, keep);
     mean_row(v, head, pitch, mean);
     std::fill(others, others + pitch.keys, 1.0f);
     std::fill(dkeep, dkeep + pitch.keys, 0.0f);
@@ -229,94 +308,122 @@ struct Backward {
   // Scores and g = dout . v of one query become p / z and ds in place. `p` holds s_ij, `ds` holds g_ij.
   void weigh_row(float* p_row, float* ds_row, float lse, float delta) const {
     const Floats d;
-    for (std::size_t j = 0; j < pitch.keys; j += lanes()) {
+    const auto share = [&](std::size_t j, Vector e, Vector slope) {
+      // forward: p_ij = keep_j E_ij for j != i, so dkeep_j += (g - delta) E / z
+      const Vector term = hn::Mul(hn::Mul(slope, e), hn::LoadU(d, others + j));
+      hn::StoreU(hn::Add(hn::LoadU(d, dkeep + j), term), d, dkeep + j);
+    };
+    for (std::size_t j = 0; j < keys_seen; j += lanes()) {
       // E / z exceeds 1 when only dropped keys score high, by at most 1 / smoothing
       const Vector e = exp(hn::Sub(hn::LoadU(d, p_row + j), hn::Set(d, lse)));
-      const Vector weight = hn::Mul(e, hn::LoadU(d, keep + j));
       const Vector slope = hn::Sub(hn::LoadU(d, ds_row + j), hn::Set(d, delta));
-      hn::StoreU(weight, d, p_row + j);
-      hn::StoreU(hn::Mul(slope, weight), d, ds_row + j);
-      // forward: p_ij = keep_j E_ij for j != i, so dkeep_j += (g - delta) E / z
-      const Vector share = hn::Mul(hn::Mul(slope, e), hn::LoadU(d, others + j));
-      hn::StoreU(hn::Add(hn::LoadU(d, dkeep + j), share), d, dkeep + j);
+      if (j < kept_keys) {
+        const Vector weight = hn::Mul(e, hn::LoadU(d, keep + j));
+        hn::StoreU(weight, d, p_row + j);
+        hn::StoreU(hn::Mul(slope, weight), d, ds_row + j);
+      }
+      if (a.dkeep) share(j, e, slope);
     }
   }
 
-  void query(std::size_t i, std::size_t token, const float* out_row) const {
+  // One query: its rows of p and ds, and what goes to single keys.
+  void query(std::size_t i, std::size_t token, const float* out_row, Lone& self, Lone& best) const {
     float* const p_row = p + i * pitch.keys;
     float* const ds_row = ds + i * pitch.keys;
     const float* const dout_row = dout + i * pitch.width;
     const std::size_t at = head.row(token);
     const float delta = dot(dout_row, out_row, pitch.width);
-    std::size_t best = 0;
-    if (a.smoothing > 0) {
-      best = static_cast<std::size_t>(std::max_element(p_row, p_row + head.tokens) - p_row);
+    const float maximum = row_maximum(p_row, head.tokens, pitch.keys);
+    self = {order.place_of(token), 0, 0};
+    best = {a.smoothing > 0 ? first_key_at(p_row, maximum, pitch.keys) : 0, 0, 0};
+    const bool seen = order.sees(self.key);
+    if (!seen) {
+      self.p = exp_of(p_row[self.key] - a.lse[at]);
+      self.ds = (dot(dout_row, v + self.key * pitch.width, pitch.width) - delta) * self.p;
     }
-    std::fill(p_row + head.tokens, p_row + pitch.keys, std::numeric_limits<float>::lowest());
-    const float kept = std::exchange(keep[token], 1.0f);  // w_ii = 1, and it does not depend on keep_i
-    others[token] = 0.0f;
+    const float kept = keep[self.key];
+    if (seen) keep[self.key] = 1.0f;  // w_ii = 1, and it does not depend on keep_i
+    others[self.key] = 0.0f;
     weigh_row(p_row, ds_row, a.lse[at], delta);
-    keep[token] = kept;
-    others[token] = 1.0f;
+    keep[self.key] = kept;
+    others[self.key] = 1.0f;
     if (a.smoothing > 0) {
       // forward: m_i = max_j s_ij stands in every exponential; it cancels but for the smoothing terms
-      ds_row[best] -= a.smoothing * a.inverse_z[at] * (delta - dot(dout_row, mean, pitch.width));
+      best.ds = -a.smoothing * a.inverse_z[at] * (delta - dot(dout_row, mean, pitch.width));
       // forward: out_i += smoothing / z_i mean_j v_j, so dv_j += smoothing / (N z_i) dout_i for every j
       const float share = a.smoothing * a.inverse_z[at] / static_cast<float>(head.tokens);
-      const Floats d;
-      for (std::size_t x = 0; x < pitch.width; x += lanes()) {
-        const Vector c = hn::MulAdd(hn::Set(d, share), hn::LoadU(d, dout_row + x), hn::LoadU(d, constant + x));
-        hn::StoreU(c, d, constant + x);
-      }
+      add_row_times(dout_row, share, constant, pitch.width);
     }
   }
 
-  void store_rows(std::size_t part, std::size_t begin, std::size_t rows, const float* from, const float* plus,
-                  float factor) const {
+  // forward: s_ij = scale q_i . k_j, out_i = sum_j (p_ij / z_i) v_j, for the one key
+  void add_lone(std::size_t i, const Lone& lone) const {
+    const std::size_t row = lone.key * pitch.width;
+    add_row_times(k + row, lone.ds, dq + i * pitch.width, pitch.width);
+    add_row_times(q + i * pitch.width, lone.ds, dk + row, pitch.width);
+    if (lone.p != 0.0f) add_row_times(dout + i * pitch.width, lone.p, dv + row, pitch.width);
+  }
+
+  void store_row(std::size_t part, std::size_t token, const float* from, const float* plus,
+                 float factor) const {
     const Floats d;
+    const std::size_t index = head.qkv(token, part);
+    for_vectors(head.width, [&](std::size_t x, std::size_t n) {
+      Vector row = hn::Mul(hn::LoadU(d, from + x), hn::Set(d, factor));
+      if (plus) row = hn::Add(row, hn::LoadU(d, plus + x));
+      store(row, a.dqkv, index + x, n);
+    });
+  }
+
+  void load_queries(std::size_t begin, std::size_t rows) const {
     for (std::size_t i = 0; i < rows; ++i) {
-      const std::size_t index = head.qkv(begin + i, part);
-      for_vectors(head.width, [&](std::size_t x, std::size_t n) {
-        Vector row = hn::Mul(hn::LoadU(d, from + i * pitch.width + x), hn::Set(d, factor));
-        if (plus) row = hn::Add(row, hn::LoadU(d, plus + x));
-        store(row, a.dqkv, index + x, n);
-      });
+      copy_row(a.qkv, head, 0, begin + i, q + i * pitch.width, pitch.width);
+      load_output(a.dout, begin + i, dout + i * pitch.width);
     }
+    scale_rows(q, rows * pitch.width, a.scale);
+  }
+
+  void load_output(const In& from, std::size_t token, float* to) const {
+    load_row(from, head.out(token), head.width, to);
+    std::fill(to + head.width, to + pitch.width, 0.0f);
   }
 
   void block(std::size_t begin, std::size_t rows) const {
-    copy_rows(a.qkv, head, 0, begin, rows, q, pitch.width);
-    scale_rows(q, rows * pitch.width, a.scale);
-    const auto copy_out = [&](const In& from, std::size_t i, float* to) {
-      load_row(from, head.out(begin + i), head.width, to);
-      std::fill(to + head.width, to + pitch.width, 0.0f);
-    };
-    for (std::size_t i = 0; i < rows; ++i) copy_out(a.dout, i, dout + i * pitch.width);
+    load_queries(begin, rows);
     product({q, pitch.width, 1}, k_transposed, pitch.keys, p, pitch.keys, rows, pitch.keys, head.width, false);
-    product({dout, pitch.width, 1}, v_transposed, pitch.keys, ds, pitch.keys, rows, pitch.keys, head.width,
+    product({dout, pitch.width, 1}, v_transposed, pitch.keys, ds, pitch.keys, rows, keys_seen, head.width,
             false);
+    Lone self[kBlock], best[kBlock];
     for (std::size_t i = 0; i < rows; ++i) {
-      copy_out(a.out, i, dq);  // dq is free until the products below
-      query(i, begin + i, dq);
+      load_output(a.out, begin + i, dq);  // dq is free until the products below
+      query(i, begin + i, dq, self[i], best[i]);
     }
     if (!a.dqkv) return;
+    const std::size_t kept = order.kept;
     // forward: s_ij = scale q_i . k_j
-    product({ds, pitch.keys, 1}, k, pitch.width, dq, pitch.width, rows, pitch.width, head.tokens, false);
-    product({ds, 1, pitch.keys}, q, pitch.width, dk, pitch.width, head.tokens, pitch.width, rows, true);
+    product({ds, pitch.keys, 1}, k, pitch.width, dq, pitch.width, rows, pitch.width, kept, false);
+    product({ds, 1, pitch.keys}, q, pitch.width, dk, pitch.width, kept, pitch.width, rows, true);
     // forward: out_i = sum_j (p_ij / z_i) v_j
-    product({p, 1, pitch.keys}, dout, pitch.width, dv, pitch.width, head.tokens, pitch.width, rows, true);
-    store_rows(0, begin, rows, dq, nullptr, a.scale);
+    product({p, 1, pitch.keys}, dout, pitch.width, dv, pitch.width, kept, pitch.width, rows, true);
+    for (std::size_t i = 0; i < rows; ++i) {
+      if (!order.sees(self[i].key)) add_lone(i, self[i]);
+      if (a.smoothing > 0) add_lone(i, best[i]);
+      store_row(0, begin + i, dq + i * pitch.width, nullptr, a.scale);
+    }
   }
 
   void run() const {
     load_keys();
     for (std::size_t begin = 0; begin < head.tokens; begin += kBlock)
       block(begin, std::min(kBlock, head.tokens - begin));
-    if (a.dqkv) {
-      store_rows(1, 0, head.tokens, dk, nullptr, 1.0f);
-      store_rows(2, 0, head.tokens, dv, constant, 1.0f);
+    for (std::size_t j = 0; j < head.tokens; ++j) {
+      const std::size_t token = order.token_at(j);
+      if (a.dqkv) {
+        store_row(1, token, dk + j * pitch.width, nullptr, 1.0f);
+        store_row(2, token, dv + j * pitch.width, constant, 1.0f);
+      }
+      if (a.dkeep) a.dkeep_heads[head.row(token)] = dkeep[j];
     }
-    if (a.dkeep) std::copy(dkeep, dkeep + head.tokens, a.dkeep_heads + head.row(0));
   }
 };
 

@@ -39,6 +39,7 @@ class Areas {
     next_ += floats;
     return area;
   }
+  std::int32_t* take_integers(std::size_t count) { return reinterpret_cast<std::int32_t*>(take(count)); }
 
  private:
   float* next_;

@@ -195,38 +195,38 @@ HWY_INLINE void product_tile(Strided A, const float* HWY_RESTRICT b, std::size_t
   const Floats d;
   const std::size_t step = lanes();
   Vector sum[kRows][kVectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (std::size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (std::size_t v = 0; v < kVectors; ++v) {
       sum[r][v] = add ? hn::LoadU(d, c + r * c_row + v * step) : hn::Zero(d);
     }
   }
   for (std::size_t k = 0; k < depth; ++k) {
     Vector row[kVectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (std::size_t v = 0; v < kVectors; ++v) row[v] = hn::LoadU(d, b + k * b_row + v * step);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (std::size_t r = 0; r < kRows; ++r) {
       const Vector scalar = hn::Set(d, A.a[r * A.row + k * A.step]);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(scalar, row[v], sum[r][v]);
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (std::size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sum[r][v], d, c + r * c_row + v * step);
   }
 }
 
-template <std::size_t kVectors>
+template <std::size_t kRows, std::size_t kVectors>
 HWY_INLINE void product_rows(Strided A, const float* b, std::size_t b_row, float* c, std::size_t c_row,
                              std::size_t rows, std::size_t depth, bool add) {
   std::size_t r = 0;
   const auto at = [&](std::size_t row) { return Strided{A.a + row * A.row, A.row, A.step}; };
-  for (; r + kTileRows <= rows; r += kTileRows) {
-    product_tile<kTileRows, kVectors>(at(r), b, b_row, c + r * c_row, c_row, depth, add);
+  for (; r + kRows <= rows; r += kRows) {
+    product_tile<kRows, kVectors>(at(r), b, b_row, c + r * c_row, c_row, depth, add);
   }
   for (; r + 2 <= rows; r += 2) product_tile<2, kVectors>(at(r), b, b_row, c + r * c_row, c_row, depth, add);
   if (r < rows) product_tile<1, kVectors>(at(r), b, b_row, c + r * c_row, c_row, depth, add);
@@ -240,8 +240,15 @@ HWY_INLINE void product(Strided A, const float* b, std::size_t b_row, float* c, 
   const std::size_t step = lanes(), wide = kTileVectors * step;
   std::size_t x = 0;
   for (; x + wide <= columns; x += wide)
-    product_rows<kTileVectors>(A, b + x, b_row, c + x, c_row, rows, depth, add);
-  for (; x < columns; x += step) product_rows<1>(A, b + x, b_row, c + x, c_row, rows, depth, add);
+    product_rows<kTileRows, kTileVectors>(A, b + x, b_row, c + x, c_row, rows, depth, add);
+  if constexpr (kTileVectors == 4) {
+    if (x + 2 * step <= columns) {
+      product_rows<kTileRows, 2>(A, b + x, b_row, c + x, c_row, rows, depth, add);
+      x += 2 * step;
+    }
+  }
+  // One vector of columns: only many rows keep the multipliers busy.
+  if (x < columns) product_rows<2 * kTileRows, 1>(A, b + x, b_row, c + x, c_row, rows, depth, add);
 }
 
 }  // namespace stp::cpu::HWY_NAMESPACE
