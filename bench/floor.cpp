@@ -1,7 +1,7 @@
 // Times every op case at the real sizes beside its floor: the longer of its bytes at the speed at which this
 // device copies and its flops at the speed at which it multiplies matrices, both measured here. A Markdown
 // table.
-//   bench_floor [--device cpu|cuda] [--bf16] [--other FILE] [NAME]
+//   bench_floor [--device cpu|cuda] [--tf32 | --bf16] [--other FILE] [NAME]
 // NAME: only cases whose name begins so. FILE: another program's times, lines "NAME <tab> PASS <tab>
 // MILLISECONDS" (torch_peer.py ops), which become two more columns.
 #include <algorithm>
@@ -21,6 +21,7 @@ using namespace stp::bench;
 struct Arguments {
   std::string device = "cpu", other, only;
   Element storage = Element::f32;
+  Math math = Math::exact;
 };
 
 Arguments parse(int argc, char** argv) {
@@ -31,6 +32,8 @@ Arguments parse(int argc, char** argv) {
       a.device = argv[++i];
     } else if (word == "--other" && i + 1 < argc) {
       a.other = argv[++i];
+    } else if (word == "--tf32") {
+      a.math = Math::tf32;
     } else if (word == "--bf16") {
       a.storage = Element::bf16;
     } else {
@@ -74,9 +77,12 @@ void print_row(const std::string& name, const std::string& label, double seconds
 void run(const Arguments& a) {
   const Backend backend(device_named(a.device));
   refuse_emulation(backend.device());
+  backend.multiply_in(a.math);
   const Times times = read_times(a.other);
   const Peak peak = measured_peak(backend, a.storage);
-  const char* storage = a.storage == Element::bf16 ? "bf16" : "f32";
+  const char* storage = a.storage == Element::bf16 ? "bf16"
+                        : a.math == Math::tf32     ? "f32, products in tf32"
+                                                   : "f32";
   std::printf("%s: copies %.0f GB/s, multiplies %.0f GFLOP/s in %s\n\n", a.device.c_str(), peak.bytes / 1e9,
               peak.flops / 1e9, storage);
   std::printf("| op, activations in %s | pass | ms | floor, ms | ms / floor |%s\n|---|---|---|---|---|%s\n",

@@ -1,14 +1,17 @@
 // Times the model at full size as its users run it: one whole adversarial step (order "sequential"),
 // anonymisation with tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112.
 //   bench_model [train_step | anonymise | recogniser_step] [--device cpu|cuda] [--batch N] [--seconds S]
-//   [--bf16]
-//               [--profile]
-// Prints one line a measurement, "name median unit peak_rss_mib", for bench/compare.sh to read.
+//               [--tf32 | --bf16] [--graph] [--profile]
+// --graph records the training step once, as a CUDA graph, and times its replays: with recognisers that learn
+// on masked tokens, since the number of gathered ones is a size; and every replay has the noise, the rates and
+// the bias corrections of the step that was recorded, which changes no time. Prints one line a measurement,
+// "name median unit peak_rss_mib", for bench/compare.sh to read.
 #include <sys/resource.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,9 +30,10 @@ struct Arguments {
   std::string only;
   std::int64_t batch = 4;
   double seconds = 0;
-  bool profile = false;
+  bool profile = false, graph = false;
   std::string device = "cpu";
   Element storage = Element::f32;
+  Math math = Math::exact;
 
   VitOptions vit() const {
     VitOptions v;
@@ -64,6 +68,7 @@ struct Setting {
 
   explicit Setting(const Arguments& a) : backend(device_named(a.device)), B(a.batch) {
     bench::refuse_emulation(backend.device());
+    backend.multiply_in(a.math);
     batch.input.clip = random_tensor(backend, {B, 3, 16, 112, 112}, "clip");
     std::vector<int> labels;
     std::vector<float> attributes;
@@ -85,6 +90,18 @@ Measured measured(const Setting& s, const Arguments& a, const std::function<void
   return {seconds, s.backend.memory_use().peak};
 }
 
+// Of a step that was recorded once. What it allocates has to be in the pool by then.
+Measured replayed(const Setting& s, const Arguments& a, const std::function<void()>& step) {
+  const Recorder& recorder = s.backend.kernels().memory.recorder;
+  if (!recorder) refuse("device {} records nothing; --graph goes with --device cuda", a.device);
+  for (int warm_up = 0; warm_up < 2; ++warm_up) step();
+  s.backend.kernels().memory.wait();
+  recorder.begin();
+  step();
+  const std::unique_ptr<void, void (*)(void*)> recording(recorder.end(), recorder.forget);
+  return measured(s, a, [&] { recorder.replay(recording.get()); });
+}
+
 Measured train_step(const Arguments& a) {
   const Setting s(a);
   const Stprivacy anonymiser = a.anonymiser(s.backend);
@@ -100,13 +117,15 @@ Measured train_step(const Arguments& a) {
     ++step;
     AnonymiserStep pass(anonymiser, s.batch, noise, {});
     const RecogniserView view = pass.view();
-    action_gradients(action, view, s.batch, {}, true, 1);
-    for_action.step({1e-5});
-    privacy_gradients(privacy, view, s.batch, {}, true, 1);
-    for_privacy.step({1e-5});
-    pass.gradients(action, privacy, {}, 1);
-    for_anonymiser.step({1e-5});
+    action_gradients(action, view, s.batch, {}, !a.graph, 1);
+    for_action.issue({1e-5});
+    privacy_gradients(privacy, view, s.batch, {}, !a.graph, 1);
+    for_privacy.issue({1e-5});
+    StepNumbers numbers = pass.gradients(action, privacy, {}, 1);
+    for_anonymiser.issue({1e-5});
+    if (!a.graph) read(std::move(numbers));
   };
+  if (a.graph) return replayed(s, a, run);
   const Measured result = measured(s, a, run);
   if (a.profile) {
     s.backend.profile(true);
@@ -159,6 +178,10 @@ Arguments parse(int argc, char** argv) {
       a.device = argv[++i];
     } else if (word == "--bf16") {
       a.storage = Element::bf16;
+    } else if (word == "--tf32") {
+      a.math = Math::tf32;
+    } else if (word == "--graph") {
+      a.graph = true;
     } else if (word == "--profile") {
       a.profile = true;
     } else {

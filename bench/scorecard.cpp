@@ -131,7 +131,12 @@ int main(int argc, char** argv) {
   for (const OpCase& c : all_cases(Scale::clip)) {
     if (!c.name.starts_with(only)) continue;
     run(c, backend, lines);
-    if (has_activations(c)) run(in_bf16(c), backend, lines);
+    if (!has_activations(c)) continue;
+    run(in_bf16(c), backend, lines);
+    if (!c.name.starts_with("attention")) continue;
+    backend.multiply_in(Math::tf32);
+    run(in_tf32(c), backend, lines);
+    backend.multiply_in(Math::exact);
   }
   return 0;
 }

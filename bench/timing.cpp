@@ -24,7 +24,8 @@ Peak measured_peak(const Backend& backend, Element storage) {
                                  .out = out.out(),
                                  .rows = kSide,
                                  .I = kSide,
-                                 .O = kSide};
+                                 .O = kSide,
+                                 .math = backend.math()};
   const double seconds = median_seconds(
       backend, [&] { backend.run(&KernelTable::linear_forward, product); }, 1);
   peak.flops = cost(product).flops / seconds;

@@ -3,8 +3,8 @@
 Written as a PyTorch user would write them: fused AdamW, fused attention wherever no policy is given, autocast for bf16.
 Needs torch, and nothing else of ours.
 
-    torch_peer.py steps [--device cuda] [--bf16] [--compile] [--batch 4] [--threads 2] [--only train_step]
-    torch_peer.py ops   [--device cuda] [--bf16] [--threads 2]     lines NAME <tab> PASS <tab> MILLISECONDS, for bench_floor
+    torch_peer.py steps [--device cuda] [--tf32 | --bf16] [--compile] [--batch 4] [--threads 2] [--only train_step]
+    torch_peer.py ops   [--device cuda] [--tf32 | --bf16] [--threads 2]     lines NAME <tab> PASS <tab> MILLISECONDS, for bench_floor
 """
 
 import argparse
@@ -149,7 +149,7 @@ class Machine:
         torch.set_num_threads(a.threads)
         torch.manual_seed(0)
         if a.device == "cuda":
-            torch.backends.cuda.matmul.allow_tf32 = False  # f32 means f32, as ours does
+            torch.backends.cuda.matmul.allow_tf32 = a.tf32  # else f32 means f32, as ours does
 
     def autocast(self):
         return torch.autocast(self.device, torch.bfloat16, enabled=self.bf16)
@@ -316,6 +316,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["steps", "ops"])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--tf32", action="store_true", help="products of f32 in tf32, on cuda")
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--batch", type=int, default=4)

@@ -49,6 +49,7 @@ struct Backend::State {
   Device device;
   const KernelTable* table;
   MemoryOptions options;
+  Math math = Math::exact;
 
   std::mutex mutex;
   std::multimap<std::size_t, void*> free_blocks;  // by capacity
@@ -133,6 +134,8 @@ Device device_named(std::string_view name) {
 
 Device Backend::device() const { return state_->device; }
 const KernelTable& Backend::kernels() const { return *state_->table; }
+void Backend::multiply_in(Math math) const { state_->math = math; }
+Math Backend::math() const { return state_->math; }
 
 void* Backend::allocate(std::size_t bytes) const {
   State& s = *state_;

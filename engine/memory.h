@@ -42,6 +42,11 @@ class Backend {
   Device device() const;
   const KernelTable& kernels() const;
 
+  // How linear layers and attention multiply f32 values from here on; exact at first. Devices without units for
+  // tf32 multiply exactly all the same.
+  void multiply_in(Math math) const;
+  Math math() const;
+
   // Memory from the pool: blocks go back to it and are handed out again, so that a training step allocates
   // nothing after the first. Throws Error (failure) when the device has no more.
   void* allocate(std::size_t bytes) const;

@@ -19,6 +19,12 @@ Optimizer::Optimizer(const Parameters& parameters, const OptimizerOptions& optio
 }
 
 double Optimizer::step(const std::vector<double>& rates) {
+  const double norm = issue(rates).item();
+  if (!std::isfinite(norm)) --steps_;
+  return norm;
+}
+
+Tensor Optimizer::issue(const std::vector<double>& rates) {
   const Backend& backend = parameters_.backend();
   const ClipNorm clip = {.gradients = parameters_.gradients(),
                          .partial = partial_.out().f32(),
@@ -27,8 +33,6 @@ double Optimizer::step(const std::vector<double>& rates) {
                          .count = parameters_.elements(),
                          .limit = static_cast<float>(options_.clip_norm)};
   backend.run(&KernelTable::clip_norm, clip);
-  const double norm = norm_.item();
-  if (!std::isfinite(norm)) return norm;
 
   std::vector<AdamWSegment> segments;
   for (const Run& run : runs_) {
@@ -48,7 +52,7 @@ double Optimizer::step(const std::vector<double>& rates) {
                       .epsilon = static_cast<float>(options_.epsilon),
                       .step = ++steps_};
   backend.run(&KernelTable::adamw, args);
-  return norm;
+  return norm_;
 }
 
 std::string Optimizer::first_non_finite() const {

@@ -34,6 +34,10 @@ class Optimizer {
   // that first_non_finite() can name the culprit.
   double step(const std::vector<double>& rates);
 
+  // The same without waiting for the device. Returns the norm, (1), which is good until the next step; where it
+  // is not finite the step counts, and has changed nothing else.
+  Tensor issue(const std::vector<double>& rates);
+
   // The name of the first parameter with a NaN or infinity among its gradients; empty if there is none.
   std::string first_non_finite() const;
 

@@ -13,7 +13,7 @@ void Tape::backward(const std::vector<Term>& terms) {
   for (const Term& term : terms) {
     check(term.loss.elements() == 1, "backward: the loss is {}, wanted one element", term.loss.shape());
     if (const Grad grad = term.loss.grad()) {
-      term.loss.backend().kernels().memory.upload(grad.data, &term.weight, sizeof term.weight);
+      term.loss.backend().run(&KernelTable::fill, {.to = grad.f32(), .count = 1, .value = term.weight});
     }
   }
   backward();

@@ -53,7 +53,9 @@ Tensor Tensor::zeros(const Backend& backend, const Shape& shape) {
 }
 
 Tensor Tensor::filled(const Backend& backend, const Shape& shape, float value) {
-  return from(backend, shape, std::vector<float>(static_cast<std::size_t>(shape.elements()), value));
+  const Tensor t(backend, shape);
+  backend.run(&KernelTable::fill, {.to = t.out().f32(), .count = t.elements(), .value = value});
+  return t;
 }
 
 Tensor Tensor::from(const Backend& backend, const Shape& shape, std::span<const float> values) {
@@ -216,13 +218,14 @@ std::vector<int> Indices::values() const {
   return host;
 }
 
+Bytes::Bytes(const Backend& backend, const Shape& shape)
+    : shape_(shape), buffer_(std::make_shared<Buffer>(backend, static_cast<std::size_t>(shape.elements()))) {}
+
 Bytes Bytes::from(const Backend& backend, const Shape& shape, std::span<const std::uint8_t> values) {
   check(values.size() == static_cast<std::size_t>(shape.elements()), "bytes: {} values for {}", values.size(),
         shape);
-  Bytes t;
-  t.shape_ = shape;
-  t.buffer_ = std::make_shared<Buffer>(backend, values.size());
-  backend.kernels().memory.upload(t.buffer_->data(), values.data(), values.size());
+  Bytes t(backend, shape);
+  backend.kernels().memory.upload(t.mutable_data(), values.data(), values.size());
   return t;
 }
 

@@ -123,6 +123,7 @@ class Indices {
 class Bytes {
  public:
   Bytes() = default;
+  Bytes(const Backend& backend, const Shape& shape);  // values unset
   static Bytes from(const Backend& backend, const Shape& shape, std::span<const std::uint8_t> values);
 
   explicit operator bool() const { return buffer_ != nullptr; }
@@ -131,6 +132,7 @@ class Bytes {
   const std::uint8_t* data() const {
     return buffer_ ? static_cast<const std::uint8_t*>(buffer_->data()) : nullptr;
   }
+  std::uint8_t* mutable_data() const { return static_cast<std::uint8_t*>(buffer_->data()); }
 
  private:
   Shape shape_;

@@ -26,6 +26,7 @@ struct AttentionForward {
   float* inverse_z;    // (B, H, N) saved: 1 / z_i, z_i the whole denominator; null: not wanted
   int B, N, H, D;      // N is the largest number of tokens of a clip when offsets is given
   float scale, smoothing;
+  Math math = Math::exact;
 };
 
 // With E_ij / z_i = exp(s_ij - lse_i), g_ij = dout_i . v_j and delta_i = dout_i . out_i (smoothing included):
@@ -50,6 +51,7 @@ struct AttentionBackward {
   float* rows;         // (B, H, N, kRowFloats) scratch of devices that make more than one pass
   int B, N, H, D;
   float scale, smoothing;
+  Math math = Math::exact;
 };
 
 // tokens: sum over clips of N_b; pairs: sum of N_b^2 (B N and B N^2 without offsets).

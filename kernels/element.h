@@ -1,4 +1,5 @@
-// What a contract's pointers point at: values in f32 or bf16, and gradients that are written or added to.
+// What a contract's pointers point at: values in f32 or bf16, and gradients that are written or added to; and
+// how exactly they are multiplied.
 #pragma once
 
 #include <bit>
@@ -9,6 +10,10 @@ namespace stp {
 
 // Storage of activations. Sums are always f32; parameters, statistics, policies, losses and pixels are f32 too.
 enum class Element : std::uint8_t { f32, bf16 };
+
+// How values in f32 are multiplied: as they are, or rounded to the 10 bits of tf32 where a device has units for
+// that. Sums are f32 either way, and so are products of values in bf16.
+enum class Math : std::uint8_t { exact, tf32 };
 
 constexpr std::size_t bytes_of(Element type) { return type == Element::f32 ? 4 : 2; }
 

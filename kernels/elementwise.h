@@ -20,6 +20,15 @@ inline Cost cost(const Accumulate& a) {
   return {a.to.add ? n : 0, n * (static_cast<double>(bytes_of(a.from.type)) + e * (a.to.add ? 2 : 1)), 0};
 }
 
+// to = value: constants come to be on the device, so that a step uploads nothing.
+struct Fill {
+  float* to;  // (count)
+  std::int64_t count;
+  float value;
+};
+
+inline Cost cost(const Fill& a) { return {0, 4 * static_cast<double>(a.count), 0}; }
+
 // The exact GELU, out = x Phi(x) with Phi the normal distribution function (erf form).
 struct GeluForward {
   In x;     // (count)

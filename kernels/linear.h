@@ -20,6 +20,7 @@ struct LinearForward {
   std::int64_t rows;
   int I, O;
   Activation activation = Activation::none;
+  Math math = Math::exact;
 };
 
 // With dout the gradient of x W^T + bias (an activation's own backward comes before):
@@ -33,6 +34,7 @@ struct LinearBackward {
   Grad dbias;    // (O) f32
   std::int64_t rows;
   int I, O;
+  Math math = Math::exact;
 };
 
 inline Cost cost(const LinearForward& a) {

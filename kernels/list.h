@@ -7,6 +7,7 @@ KERNEL(attention_forward, AttentionForward)
 KERNEL(attention_backward, AttentionBackward)
 // elementwise.h
 KERNEL(accumulate, Accumulate)
+KERNEL(fill, Fill)
 KERNEL(gelu_forward, GeluForward)
 KERNEL(gelu_backward, GeluBackward)
 KERNEL(exp_forward, ExpForward)

@@ -24,7 +24,7 @@ struct AdamW {
   float *first, *second;         // (count) moments m and v
   Out rounded;                   // (count) a copy of the parameters in bf16; null: none
   const AdamWSegment* segments;  // (segment_count) in order, without overlap; host memory
-  const float* gradient_scale;   // (1) from ClipNorm; null: 1
+  const float* gradient_scale;   // (1) from ClipNorm; null: 1. NaN: nothing changes, gradients included
   int segment_count;
   float beta1, beta2, epsilon;
   std::int64_t step;  // k, from 1
@@ -38,7 +38,7 @@ struct ClipNorm {
   const float* gradients;  // (count)
   float* partial;          // (kParts) scratch
   float* norm;             // (1) NaN or infinity if any gradient is
-  float* scale;            // (1) min(1, limit / norm); 1 when limit is infinite
+  float* scale;  // (1) min(1, limit / norm); 1 when limit is infinite; NaN where the norm is not finite
   std::int64_t count;
   float limit;
 };

@@ -25,15 +25,6 @@ Tape::Term privacy_term(Tape* tape, const Tensor& logits, const Tensor& attribut
   return {binary_cross_entropy(tape, logits, attributes, limit), -1};
 }
 
-std::vector<double> shares(const StprivacyPass& pass) {
-  std::vector<double> kept;
-  for (const Tensor& decision : pass.decisions) {
-    const std::vector<float> values = decision.values();
-    kept.push_back(std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size()));
-  }
-  return kept;
-}
-
 // A copy of the view whose gradients are its own, for passes that reach both sides with different signs.
 RecogniserView apart(const RecogniserView& view) {
   RecogniserView copy = view.detach();
@@ -80,10 +71,47 @@ std::vector<Tape::Term> ratio_terms(Tape* tape, const StprivacyPass& pass, const
   return terms;
 }
 
-double total(const std::vector<Tape::Term>& terms) {
-  double sum = 0;
-  for (const Tape::Term& term : terms) sum += static_cast<double>(term.weight) * term.loss.item();
-  return sum;
+void StepNumbers::note_kept(const StprivacyPass& pass) {
+  for (const Tensor& decision : pass.decisions) {
+    clips_ = decision.size(0);
+    kept_.emplace_back(decision.backend(), Shape{decision.size(1)});
+    const SumRows sum = {.x = decision.in(),
+                         .sum = {kept_.back().out().data, Element::f32, false},
+                         .B = clips_,
+                         .n = decision.size(1)};
+    decision.backend().run(&KernelTable::sum_rows, sum);
+  }
+}
+
+void StepNumbers::note(Readings& readings) {
+  first_ = readings.note(action);
+  readings.note(privacy);
+  readings.note(pixels);
+  for (const Tape::Term& term : ratio) readings.note(term.loss);
+  for (const Tensor& kept : kept_) readings.note(kept);
+}
+
+StepLosses StepNumbers::losses(const Readings& readings) const {
+  std::size_t place = first_;
+  StepLosses losses;
+  losses.action = readings.number(place++);
+  losses.privacy = readings.number(place++);
+  losses.pixels = readings.number(place++);
+  for (const Tape::Term& term : ratio)
+    losses.ratio += static_cast<double>(term.weight) * readings.number(place++);
+  for (std::size_t m = 0; m < kept_.size(); ++m) {
+    const std::span<const float> kept = readings.at(place++);
+    losses.keep.push_back(std::accumulate(kept.begin(), kept.end(), 0.0) /
+                          static_cast<double>(clips_ * static_cast<std::int64_t>(kept.size())));
+  }
+  return losses;
+}
+
+StepLosses read(StepNumbers numbers) {
+  Readings readings;
+  numbers.note(readings);
+  readings.fetch();
+  return numbers.losses(readings);
 }
 
 InitHead::InitHead(const Backend& backend, std::uint64_t seed, std::int64_t E, std::int64_t classes)
@@ -96,87 +124,88 @@ Tensor InitHead::operator()(Tape* tape, const StprivacyPass& pass) const {
   return head_(tape, norm_(tape, masked_mean(tape, pass.features, pass.keep)));
 }
 
-StepLosses init_gradients(const Stprivacy& anonymiser, const InitHead& head, const LabelledClips& batch,
-                          const std::vector<Tensor>& noise, const DropPathDraw& drop,
-                          const InitOptions& options, double weight) {
+StepNumbers init_gradients(const Stprivacy& anonymiser, const InitHead& head, const LabelledClips& batch,
+                           const std::vector<Tensor>& noise, const DropPathDraw& drop,
+                           const InitOptions& options, double weight) {
   Tape tape;
   const StprivacyPass pass = anonymiser.train(&tape, batch.input, noise, drop);
   const Tensor action = cross_entropy(&tape, head(&tape, pass), batch.labels);
   std::vector<Tape::Term> terms = ratio_terms(&tape, pass, anonymiser.options(), options.ratio_scope, 1);
 
-  StepLosses losses = {
-      .action = action.item(), .privacy = 0, .ratio = total(terms), .pixels = 0, .keep = shares(pass)};
+  StepNumbers numbers;
+  numbers.action = action;
+  numbers.ratio = terms;
+  numbers.note_kept(pass);
   for (Tape::Term& term : terms) term.weight *= as_weight(weight * options.ratio_weight);
   terms.push_back({action, as_weight(weight)});
   if (options.pixel_weight > 0 && pass.pixels) {
     const Tensor target = anonymiser.pixel_targets(batch.input);
     const Tensor difference = squared_error(&tape, pass.pixels, target);
-    losses.pixels = difference.item();
+    numbers.pixels = difference;
     terms.push_back({difference, as_weight(weight * options.pixel_weight)});
   }
   tape.backward(terms);
-  return losses;
+  return numbers;
 }
 
-double action_gradients(const Recogniser& action, const RecogniserView& view, const LabelledClips& batch,
+Tensor action_gradients(const Recogniser& action, const RecogniserView& view, const LabelledClips& batch,
                         const DropPathDraw& drop, bool gathered, double weight) {
   Tape tape;
   const Tensor loss =
       cross_entropy(&tape, logits_of(action, &tape, view.detach(), drop, gathered), batch.labels);
-  const double value = loss.item();
   tape.backward({{loss, as_weight(weight)}});
-  return value;
+  return loss;
 }
 
-double privacy_gradients(const Recogniser& privacy, const RecogniserView& view, const LabelledClips& batch,
+Tensor privacy_gradients(const Recogniser& privacy, const RecogniserView& view, const LabelledClips& batch,
                          const DropPathDraw& drop, bool gathered, double weight) {
   Tape tape;
   const Tensor logits = logits_of(privacy, &tape, view.detach(), drop, gathered);
   const Tensor loss = binary_cross_entropy(&tape, logits, batch.attributes);
-  const double value = loss.item();
   tape.backward({{loss, as_weight(weight)}});
-  return value;
+  return loss;
 }
 
 AnonymiserStep::AnonymiserStep(const Stprivacy& anonymiser, const LabelledClips& batch,
                                const std::vector<Tensor>& noise, const DropPathDraw& drop)
     : anonymiser_(anonymiser), batch_(batch), pass_(anonymiser.train(&tape_, batch.input, noise, drop)) {}
 
-StepLosses AnonymiserStep::finish(const AdversaryOptions& options, double weight) {
+StepNumbers AnonymiserStep::finish(const AdversaryOptions& options, double weight) {
   std::vector<Tape::Term> terms = ratio_terms(&tape_, pass_, anonymiser_.options(), options.ratio_scope, 1);
-  StepLosses losses = {.action = 0, .privacy = 0, .ratio = total(terms), .pixels = 0, .keep = shares(pass_)};
+  StepNumbers numbers;
+  numbers.ratio = terms;
+  numbers.note_kept(pass_);
   for (Tape::Term& term : terms) term.weight *= as_weight(weight * options.ratio_weight);
   tape_.backward(terms);  // together with what the recognisers' tapes left in pixels and keep
-  return losses;
+  return numbers;
 }
 
-StepLosses AnonymiserStep::gradients(const Recogniser& action, const Recogniser& privacy,
-                                     const AdversaryOptions& options, double weight) {
+StepNumbers AnonymiserStep::gradients(const Recogniser& action, const Recogniser& privacy,
+                                      const AdversaryOptions& options, double weight) {
   const Frozen no_action(action.parameters()), no_privacy(privacy.parameters());
-  double action_loss = 0, privacy_loss = 0;
+  Tensor action_loss, privacy_loss;
   {  // one recogniser's activations at a time
     Tape tape;
-    const Tensor loss = cross_entropy(&tape, logits_of(action, &tape, view(), {}, false), batch_.labels);
-    action_loss = loss.item();
-    tape.backward({{loss, as_weight(weight * options.action_weight)}});
+    action_loss = cross_entropy(&tape, logits_of(action, &tape, view(), {}, false), batch_.labels);
+    tape.backward({{action_loss, as_weight(weight * options.action_weight)}});
   }
   {
     Tape tape;
     const Tensor logits = logits_of(privacy, &tape, view(), {}, false);
-    privacy_loss = binary_cross_entropy(nullptr, logits, batch_.attributes).item();
+    privacy_loss = binary_cross_entropy(nullptr, logits, batch_.attributes);
     Tape::Term term = privacy_term(&tape, logits, batch_.attributes, options.privacy_term);
     term.weight *= as_weight(weight * options.privacy_weight);
     tape.backward({term});
   }
-  StepLosses losses = finish(options, weight);
-  losses.action = action_loss;
-  losses.privacy = privacy_loss;
-  return losses;
+  StepNumbers numbers = finish(options, weight);
+  numbers.action = action_loss;
+  numbers.privacy = privacy_loss;
+  return numbers;
 }
 
-StepLosses AnonymiserStep::joint_gradients(const Recogniser& action, const Recogniser& privacy,
-                                           const DropPathDraw& drop, const AdversaryOptions& options,
-                                           double weight) {
+StepNumbers AnonymiserStep::joint_gradients(const Recogniser& action, const Recogniser& privacy,
+                                            const DropPathDraw& drop, const AdversaryOptions& options,
+                                            double weight) {
   check(options.privacy_term == PrivacyTerm::negative,
         "adversary: order simultaneous shares one backward, so the privacy term must be negative; use order "
         "sequential");
@@ -184,22 +213,21 @@ StepLosses AnonymiserStep::joint_gradients(const Recogniser& action, const Recog
     const RecogniserView whole = view(), own = apart(whole);
     Tape tape;
     const Tensor loss = loss_of(&tape, logits_of(recogniser, &tape, own, drop, false));
-    const double value = loss.item();
     tape.backward({{loss, as_weight(weight)}});
     pass_gradient(own.input.pixel_tubelets, whole.input.pixel_tubelets, factor);
     pass_gradient(own.keep, whole.keep, factor);
-    return value;
+    return loss;
   };
-  const double action_loss = one(action, options.action_weight, [&](Tape* tape, const Tensor& logits) {
+  const Tensor action_loss = one(action, options.action_weight, [&](Tape* tape, const Tensor& logits) {
     return cross_entropy(tape, logits, batch_.labels);
   });
-  const double privacy_loss = one(privacy, -options.privacy_weight, [&](Tape* tape, const Tensor& logits) {
+  const Tensor privacy_loss = one(privacy, -options.privacy_weight, [&](Tape* tape, const Tensor& logits) {
     return binary_cross_entropy(tape, logits, batch_.attributes);
   });
-  StepLosses losses = finish(options, weight);
-  losses.action = action_loss;
-  losses.privacy = privacy_loss;
-  return losses;
+  StepNumbers numbers = finish(options, weight);
+  numbers.action = action_loss;
+  numbers.privacy = privacy_loss;
+  return numbers;
 }
 
 }  // namespace stp

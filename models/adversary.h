@@ -1,8 +1,9 @@
 // One training step of each phase: the losses of the paper (equations 7, 12, 13) and which network's parameters
-// they reach. Every function here contributes gradients and reports losses; stepping the optimizers is the
-// caller's.
+// they reach. Every function here contributes gradients and returns losses, still on the device; stepping the
+// optimizers and reading are the caller's.
 #pragma once
 
+#include "engine/readings.h"
 #include "models/stprivacy.h"
 
 namespace stp {
@@ -31,7 +32,6 @@ enum class RatioScope {
 // Equation 7: the mean over scorers of the squared excess over the ratio of each slot.
 std::vector<Tape::Term> ratio_terms(Tape* tape, const StprivacyPass& pass, const StprivacyOptions& options,
                                     RatioScope scope, double weight);
-double total(const std::vector<Tape::Term>& terms);
 
 // What the anonymiser wants of the privacy recogniser.
 enum class PrivacyTerm {
@@ -68,6 +68,26 @@ struct StepLosses {
   std::vector<double> keep;  // share of tokens kept after each scorer
 };
 
+// The same while they are on the device: a step that is issued waits for none of its numbers.
+class StepNumbers {
+ public:
+  Tensor action, privacy, pixels;  // (1) losses; not given: 0
+  std::vector<Tape::Term> ratio;   // whose weighted sum is L_Spars
+
+  void note_kept(const StprivacyPass& pass);
+  // Notes all of them to be fetched, and makes the losses of what was fetched.
+  void note(Readings& readings);
+  StepLosses losses(const Readings& readings) const;
+
+ private:
+  std::vector<Tensor> kept_;  // (N) clips that kept a token, after each scorer
+  std::int64_t clips_ = 0;
+  std::size_t first_ = 0;  // place among the readings
+};
+
+// Waits for the step and fetches its numbers.
+StepLosses read(StepNumbers numbers);
+
 struct InitOptions {
   double ratio_weight = 1;
   RatioScope ratio_scope = RatioScope::slot;
@@ -76,14 +96,14 @@ struct InitOptions {
 };
 
 // Gradients of weight (L_Action + L_Spars) for the anonymiser and its phase-1 head.
-StepLosses init_gradients(const Stprivacy& anonymiser, const InitHead& head, const LabelledClips& batch,
-                          const std::vector<Tensor>& noise, const DropPathDraw& drop,
-                          const InitOptions& options, double weight);
+StepNumbers init_gradients(const Stprivacy& anonymiser, const InitHead& head, const LabelledClips& batch,
+                           const std::vector<Tensor>& noise, const DropPathDraw& drop,
+                           const InitOptions& options, double weight);
 
 // Gradients of weight x its own loss for one recogniser; nothing flows into the view. Returns the loss.
-double action_gradients(const Recogniser& action, const RecogniserView& view, const LabelledClips& batch,
+Tensor action_gradients(const Recogniser& action, const RecogniserView& view, const LabelledClips& batch,
                         const DropPathDraw& drop, bool gathered, double weight);
-double privacy_gradients(const Recogniser& privacy, const RecogniserView& view, const LabelledClips& batch,
+Tensor privacy_gradients(const Recogniser& privacy, const RecogniserView& view, const LabelledClips& batch,
                          const DropPathDraw& drop, bool gathered, double weight);
 
 // The anonymiser's pass, kept until its gradients are wanted: the recognisers may learn in between.
@@ -96,15 +116,15 @@ class AnonymiserStep {
 
   // Gradients of weight (L_Spars + lambda_A L_Action -+ lambda_P L_Privacy) for the anonymiser, through
   // recognisers that stay as they are (equation 13). Consumes the pass's tape.
-  StepLosses gradients(const Recogniser& action, const Recogniser& privacy, const AdversaryOptions& options,
-                       double weight);
+  StepNumbers gradients(const Recogniser& action, const Recogniser& privacy, const AdversaryOptions& options,
+                        double weight);
   // One forward and one backward for all three: each recogniser gets the gradient of its own loss, the
   // anonymiser the same gradients with its own signs and weights. The privacy term is the plain negative.
-  StepLosses joint_gradients(const Recogniser& action, const Recogniser& privacy, const DropPathDraw& drop,
-                             const AdversaryOptions& options, double weight);
+  StepNumbers joint_gradients(const Recogniser& action, const Recogniser& privacy, const DropPathDraw& drop,
+                              const AdversaryOptions& options, double weight);
 
  private:
-  StepLosses finish(const AdversaryOptions& options, double weight);
+  StepNumbers finish(const AdversaryOptions& options, double weight);
 
   const Stprivacy& anonymiser_;
   LabelledClips batch_;

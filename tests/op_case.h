@@ -51,6 +51,8 @@ struct OpCase {
 // The same case with its activations stored in bf16, on inputs that bf16 can hold; for cases that have some.
 bool has_activations(const OpCase& c);
 OpCase in_bf16(OpCase c);
+// The same case for a backend that multiplies in tf32: with that rounding's tolerance.
+OpCase in_tf32(OpCase c);
 
 // Small sizes straddle tiles and vectors and are compared with the definition; real ones are the model's at 8
 // clips of 16 x 112 x 112, too slow for the definition, and are run by the bench; a clip is one of them, for

@@ -114,9 +114,20 @@ floors() { # FLAG
   echo "| step | ours | memory | PyTorch eager | compiled | its memory | best of PyTorch / ours |"
   echo "|---|---|---|---|---|---|---|"
   step_rows f32 ""
+  step_rows tf32 --tf32
   step_rows bf16 --bf16
   echo
+  for precision in "" --tf32 --bf16; do
+    # shellcheck disable=SC2086
+    "$folder/bench/bench_model" train_step --device cuda --batch 32 --seconds 2 --graph $precision >"$work/graph" 2>&1 ||
+      faults=1
+    echo "The training step as a graph, masked update${precision:+, ${precision#--}}: $(tail -1 "$work/graph")"
+    echo
+  done
+  echo
   floors ""
+  echo
+  floors --tf32
   echo
   floors --bf16
   if command -v ncu >/dev/null; then

@@ -55,6 +55,7 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
       .D = static_cast<int>(width / heads),
       .scale = form.scale > 0 ? form.scale : 1.0f / std::sqrt(static_cast<float>(width / heads)),
       .smoothing = form.smoothing,
+      .math = backend.math(),
   };
   backend.run(&KernelTable::attention_forward, forward);
   if (!recording) return out;
@@ -80,6 +81,7 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
         .D = forward.D,
         .scale = forward.scale,
         .smoothing = forward.smoothing,
+        .math = forward.math,
     };
     qkv.backend().run(&KernelTable::attention_backward, backward);
   });

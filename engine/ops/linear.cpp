@@ -46,6 +46,7 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Te
       .I = static_cast<int>(weight.size(1)),
       .O = static_cast<int>(weight.size(0)),
       .activation = activation,
+      .math = x.backend().math(),
   };
   x.backend().run(&KernelTable::linear_forward, args);
 }
@@ -64,6 +65,7 @@ void backward(const Tensor& x_values, const Tensor& weight, const Tensor& bias, 
       .rows = x_values.shape().rows(),
       .I = static_cast<int>(weight.size(1)),
       .O = static_cast<int>(weight.size(0)),
+      .math = weight.backend().math(),
   };
   weight.backend().run(&KernelTable::linear_backward, args);
 }
@@ -142,6 +144,7 @@ Tensor mlp(Tape* tape, const Tensor& x, const MlpWeights& w, const Tensor& resid
         .rows = before.shape().rows(),
         .I = static_cast<int>(w.fc2_weight.size(1)),
         .O = static_cast<int>(w.fc2_weight.size(0)),
+        .math = device.math(),
     };
     device.run(&KernelTable::linear_backward, through_fc2);
     const GeluBackward through_gelu = {

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/simd-inl.h"
 // simd-inl.h comes first: it is read again for every instruction set.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/contribute.h"
@@ -61,6 +62,10 @@ void accumulate(const Accumulate& a) {
   parallel_ranges(a.count, kGrain, [&](auto begin, auto end) {
     HWY_DYNAMIC_DISPATCH(accumulate_range)(a, begin, end);
   });
+}
+
+void fill(const Fill& a) {
+  parallel_ranges(a.count, kGrain, [&](auto begin, auto end) { std::fill(a.to + begin, a.to + end, a.value); });
 }
 
 void gelu_forward(const GeluForward& a) {

@@ -7,6 +7,7 @@
 // simd-inl.h comes first: it is read again for every instruction set.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/optimizer.h"
@@ -60,6 +61,7 @@ HWY_EXPORT(adamw_range);
 HWY_EXPORT(sum_of_squares);
 
 void adamw(const AdamW& a) {
+  if (a.gradient_scale && std::isnan(*a.gradient_scale)) return;
   constexpr std::int64_t kGrain = 65536;
   for (int s = 0; s < a.segment_count; ++s) {
     const AdamWSegment& segment = a.segments[s];
@@ -84,7 +86,8 @@ void clip_norm(const ClipNorm& a) {
   for (std::int64_t part = 0; part < kParts; ++part) sum += a.partial[part];
   const double norm = std::sqrt(sum);
   a.norm[0] = static_cast<float>(norm);
-  a.scale[0] = norm > a.limit ? static_cast<float>(a.limit / norm) : 1.0f;
+  const float scale = norm > a.limit ? static_cast<float>(a.limit / norm) : 1.0f;
+  a.scale[0] = std::isfinite(a.norm[0]) ? scale : std::numeric_limits<float>::quiet_NaN();
 }
 
 }  // namespace stp::cpu

@@ -1,6 +1,6 @@
 // Policy attention with plain multiply-adds, for any head width up to 192 and both storages (the mathematics
-// stands in kernels/attention.h). In bf16 with heads of 32 or 64 the tensor-core kernels of attention_mma*.cuh
-// take over.
+// stands in kernels/attention.h). With heads of 32 or 64, in bf16 or where f32 may be multiplied in tf32, the
+// tensor-core kernels of attention_mma*.cuh take over.
 //
 // The plan: a block of 16 x 16 threads owns a tile of queries (forward, dq) or of keys (dk, dv, dkeep) of one
 // head and walks over the tiles of the other side. Tiles lie in shared memory as f32; thread (ty, tx) holds the
@@ -416,19 +416,31 @@ dim3 tiles(const Args& a, int tokens) {
   return dim3(static_cast<unsigned>((a.N + tokens - 1) / tokens), static_cast<unsigned>(a.B * a.H));
 }
 
-template <int D>
-void forward_mma(const AttentionForward& a) {
-  launch("attention_forward_mma", forward_mma_kernel<D>, tiles(a, kMmaTile), dim3(kMmaThreads),
-         MmaTile<D>::kBytes, a);
+// Calls body with the tile of the tensor-core kernels; false where there is none.
+template <class Args, class Body>
+bool by_mma_tile(const Args& a, const Body& body) {
+  const bool rounded = a.qkv.type == Element::bf16;
+  if (!rounded && a.math != Math::tf32) return false;
+  if (a.D == 64 && rounded) return body(MmaTile<Bf16, 64>{}), true;
+  if (a.D == 32 && rounded) return body(MmaTile<Bf16, 32>{}), true;
+  if (a.D == 64) return body(MmaTile<float, 64>{}), true;
+  if (a.D == 32) return body(MmaTile<float, 32>{}), true;
+  return false;
 }
 
-template <int D>
-void backward_mma(const AttentionBackward& a) {
+template <class T, int D>
+void forward_mma(const AttentionForward& a, MmaTile<T, D>) {
+  launch("attention_forward_mma", forward_mma_kernel<T, D>, tiles(a, kMmaTile), dim3(kMmaThreads),
+         MmaTile<T, D>::kBytes, a);
+}
+
+template <class T, int D>
+void backward_mma(const AttentionBackward& a, MmaTile<T, D>) {
   const dim3 grid = tiles(a, kMmaTile);
-  constexpr std::size_t kBytes = MmaTile<D>::kBytes;
+  constexpr std::size_t kBytes = MmaTile<T, D>::kBytes;
   if (a.dqkv)
-    launch("attention_backward_queries_mma", queries_mma_kernel<D>, grid, dim3(kMmaThreads), kBytes, a);
-  launch("attention_backward_keys_mma", keys_mma_kernel<D>, grid, dim3(kMmaThreads), kBytes, a);
+    launch("attention_backward_queries_mma", queries_mma_kernel<T, D>, grid, dim3(kMmaThreads), kBytes, a);
+  launch("attention_backward_keys_mma", keys_mma_kernel<T, D>, grid, dim3(kMmaThreads), kBytes, a);
 }
 
 void backward_plain(const AttentionBackward& a) {
@@ -448,8 +460,7 @@ void backward_plain(const AttentionBackward& a) {
 }  // namespace
 
 void attention_forward(const AttentionForward& a) {
-  if (a.qkv.type == Element::bf16 && a.D == 64) return forward_mma<64>(a);
-  if (a.qkv.type == Element::bf16 && a.D == 32) return forward_mma<32>(a);
+  if (by_mma_tile(a, [&](auto tile) { forward_mma(a, tile); })) return;
   by_width(a.D, [&](auto tile) {
     using S = decltype(tile);
     constexpr std::size_t kBytes = (3 * S::kFloats + S::kScores) * sizeof(float);
@@ -474,13 +485,7 @@ void attention_backward(const AttentionBackward& a) {
     if (wide) return rows(std::integral_constant<int, kWide>{});
     rows(std::integral_constant<int, 1>{});
   });
-  if (a.qkv.type == Element::bf16 && a.D == 64) {
-    backward_mma<64>(a);
-  } else if (a.qkv.type == Element::bf16 && a.D == 32) {
-    backward_mma<32>(a);
-  } else {
-    backward_plain(a);
-  }
+  if (!by_mma_tile(a, [&](auto tile) { backward_mma(a, tile); })) backward_plain(a);
   if (!a.dkeep) return;
   const dim3 grid(static_cast<unsigned>((a.N + kThreads - 1) / kThreads), static_cast<unsigned>(a.B));
   launch("attention_backward_sum", sum_heads_kernel, grid, dim3(kThreads), 0, a);

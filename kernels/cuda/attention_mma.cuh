@@ -1,5 +1,6 @@
-// Policy attention in bf16 on tensor cores, forward (the mathematics stands in kernels/attention.h): flash
-// attention with a multiplied mask. Tiles of 80 keys, 5 warps of 16 queries: 392 tokens then waste 4 %.
+// Policy attention on tensor cores, in bf16 or with tf32 products of f32, forward (the mathematics stands in
+// kernels/attention.h): flash attention with a multiplied mask. 5 warps of 16 queries, tiles of 80 keys (40 in
+// f32): 392 tokens then waste 4 %.
 //
 // The plan: a warp keeps its queries' fragments, scores and sums in registers; keys and values of a tile come
 // by asynchronous copies, the next tile on its way while this one is used. Scores never leave the warp: their
@@ -13,10 +14,11 @@ namespace stp::STP_ROOM {
 namespace {
 
 // One warp's 16 queries against everything.
-template <int D>
+template <class T, int D>
 class QueryRows {
  public:
-  static constexpr int kKeyBlocks = kMmaTile / 8;
+  using S = MmaTile<T, D>;
+  static constexpr int kKeyBlocks = S::kRows / 8;
 
   __device__ QueryRows(const AttentionForward& a, const Head& head, int begin)
       : a_(a), head_(head), begin_(begin), tokens_(begin) {
@@ -24,13 +26,13 @@ class QueryRows {
   }
 
   // From a tile of the block's queries.
-  __device__ void load(const std::uint16_t* queries) { q_.load(queries); }
+  __device__ void load(const T* queries) { q_.load(queries); }
 
   // One tile of keys, from `begin` on.
-  __device__ void attend(const std::uint16_t* keys, const std::uint16_t* values, const float* keep, int begin) {
+  __device__ void attend(const T* keys, const T* values, const float* keep, int begin) {
     float s[kKeyBlocks][4];
     STP_UNROLL
-    for (int n = 0; n < kKeyBlocks; ++n) dot_block<D>(q_, keys, n, s[n]);
+    for (int n = 0; n < kKeyBlocks; ++n) dot_block(q_, keys, n, s[n]);
     raise_maximum(s, begin);
     STP_UNROLL
     for (int n = 0; n < kKeyBlocks; ++n) {
@@ -43,11 +45,11 @@ class QueryRows {
       }
     }
     STP_UNROLL
-    for (int k = 0; k < kKeyBlocks / 2; ++k) add_rows<D>(s[2 * k], s[2 * k + 1], values, k, out_);
+    for (int k = 0; k < S::kChunks; ++k) add_rows<D>(s + S::kSides * k, values, k, out_);
   }
 
   // out and what backward saves; `mean` is (D), `tile` free to be written.
-  __device__ void finish(const float* mean, std::uint16_t* tile) {
+  __device__ void finish(const float* mean, T* tile) {
     Pair inverse;
     for (int half = 0; half < 2; ++half) {
       const float z = quad_sum(z_.of[half]) + a_.smoothing;
@@ -57,7 +59,7 @@ class QueryRows {
       if (a_.lse) a_.lse[head_.row(token)] = maximum_.of[half] * a_.scale + logf(z);
       if (a_.inverse_z) a_.inverse_z[head_.row(token)] = inverse.of[half];
     }
-    write_rows<D>(tile, a_.out.data, false, head_, kOutShaped, begin_, [&](int n, int i) {
+    write_rows<D>(tile, typed<T>(a_.out), false, head_, kOutShaped, begin_, [&](int n, int i) {
       return (out_[n][i] + a_.smoothing * mean[column_of(n, i)]) * inverse.of[i / 2];
     });
   }
@@ -80,7 +82,7 @@ class QueryRows {
       maximum_.of[half] = highest.of[half];
       z_.of[half] *= shrink;
       STP_UNROLL
-      for (int n = 0; n < MmaTile<D>::kBlocks; ++n) {
+      for (int n = 0; n < S::kBlocks; ++n) {
         out_[n][2 * half] *= shrink;
         out_[n][2 * half + 1] *= shrink;
       }
@@ -91,61 +93,42 @@ class QueryRows {
   const Head head_;
   const int begin_;
   const RowTokens tokens_;
-  RowFragments<D> q_;
+  RowFragments<T, D> q_;
   WideSums<D> out_;
   Pair maximum_{{-1e30f, -1e30f}}, z_{{0, 0}};
 };
 
 // Two blocks share a multiprocessor: at three, registers would spill.
-template <int D>
+template <class T, int D>
 __global__ void __launch_bounds__(kMmaThreads, 2) forward_mma_kernel(AttentionForward a) {
-  using S = MmaTile<D>;
-  DYNAMIC_SHARED(std::uint16_t, memory);
-  SHARED_ARRAY(float, keep, 2 * kMmaTile);
+  constexpr int kRows = MmaTile<T, D>::kRows;
+  DYNAMIC_SHARED(T, memory);
+  SHARED_ARRAY(float, keep, 2 * kRows);
   SHARED_ARRAY(float, mean, D);
   const Head head = head_of(a);
   const int begin = static_cast<int>(blockIdx.x) * kMmaTile, self = static_cast<int>(threadIdx.x);
   if (begin >= head.tokens) return;  // the whole block: a shorter clip of a packed batch
-  const auto* qkv = static_cast<const std::uint16_t*>(a.qkv.data);
-  std::uint16_t *const keys = memory, *const values = memory + 2 * S::kValues;
+  const T* const qkv = typed<T>(a.qkv);
 
-  const auto fetch = [&](int first, int buffer) {
-    copy_tile<D>(qkv, head, 1, first, keys + buffer * S::kValues);
-    copy_tile<D>(qkv, head, 2, first, values + buffer * S::kValues);
-    commit_copies();
-    load_tile_keep(a.keep, head, first, keep + buffer * kMmaTile);
-  };
-
-  QueryRows<D> queries(a, head, begin);
+  QueryRows<T, D> queries(a, head, begin);
   float column[2] = {};  // of the sum of all values, two a thread
-  // The queries come first, by way of the buffer that is filled last.
-  copy_tile<D>(qkv, head, 0, begin, keys + S::kValues);
-  commit_copies();
-  fetch(0, 0);
-  wait_copies<1>();
-  sync_block();  // everyone's copies of the queries are there before anyone reads them
-  queries.load(keys + S::kValues);
-  sync_block();  // everyone has read them before their buffer is filled with keys
-  for (int first = 0, buffer = 0; first < head.tokens; first += kMmaTile, buffer ^= 1) {
-    if (first + kMmaTile < head.tokens) {
-      fetch(first + kMmaTile, buffer ^ 1);
-      wait_copies<1>();
-    } else {
-      wait_copies<0>();
-    }
-    sync_block();  // everyone's copies of this tile, and its keep values, are there before anyone reads them
-    const std::uint16_t* v = values + buffer * S::kValues;
-    queries.attend(keys + buffer * S::kValues, v, keep + buffer * kMmaTile, first);
-    add_columns<D>(
-        v, [](int) { return 1.0f; }, column);
-    sync_block();  // everyone has read before this buffer is filled again
-  }
+  const auto fetch_keep = [&](int first, int buffer) {
+    load_tile_keep<kRows>(a.keep, head, first, keep + buffer * kRows);
+  };
+  walk_tiles<D>(
+      memory, head, begin, {Source<T>{qkv, 0}}, {Source<T>{qkv, 1}, Source<T>{qkv, 2}},
+      [&](const T* own) { queries.load(own); }, fetch_keep,
+      [&](int first, int buffer, const T* keys, const T* values) {
+        queries.attend(keys, values, keep + buffer * kRows, first);
+        add_columns<D>(
+            values, [](int) { return 1.0f; }, column);
+      });
   if (self < D / 2) {
     mean[2 * self] = column[0] / static_cast<float>(head.tokens);
     mean[2 * self + 1] = column[1] / static_cast<float>(head.tokens);
   }
   sync_block();  // the mean is written before anyone reads it
-  queries.finish(mean, keys);
+  queries.finish(mean, memory);
 }
 
 }  // namespace

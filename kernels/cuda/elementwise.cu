@@ -1,4 +1,4 @@
-// Element by element: contributions, the exact GELU, the exponential.
+// Element by element: contributions, constants, the exact GELU, the exponential.
 //
 // Plan: a thread owns runs of four neighbours, 16 bytes in one access, and strides over the array by the whole
 // grid; the last count % 4 elements go one by one to the first threads. Nothing is shared.
@@ -28,6 +28,12 @@ __global__ void __launch_bounds__(kThreads) accumulate_kernel(Accumulate a) {
   for_each4(
       a.count, [&](std::int64_t i) { contribute4(to + i, a.to.add, load4(from + i)); },
       [&](std::int64_t i) { contribute(to + i, a.to.add, load(from + i)); });
+}
+
+__global__ void __launch_bounds__(kThreads) fill_kernel(Fill a) {
+  for_each4(
+      a.count, [&](std::int64_t i) { store4(a.to + i, make_float4(a.value, a.value, a.value, a.value)); },
+      [&](std::int64_t i) { a.to[i] = a.value; });
 }
 
 // Phi(x), the normal distribution function.
@@ -106,6 +112,8 @@ void accumulate(const Accumulate& a) {
     });
   });
 }
+
+void fill(const Fill& a) { launch("fill", fill_kernel, grid_for(a.count), dim3(kThreads), 0, a); }
 
 void gelu_forward(const GeluForward& a) {
   by_type(a.x.type, [&](auto type) {

@@ -63,6 +63,7 @@ __global__ void __launch_bounds__(kThreads) adamw_kernel(AdamWStep s) {
   const std::int64_t begin = s.segments[i].begin, end = s.segments[i].end;
   const float rate = s.segments[i].rate, decay = s.segments[i].decay;
   const float scale = s.a.gradient_scale ? *s.a.gradient_scale : 1.0f;
+  if (scale != scale) return;  // NaN: the norm is not finite
   const std::int64_t first =
       begin / 4 + static_cast<std::int64_t>(blockIdx.x - s.segments[i].first_block) * kBlockRuns;
   for (int run = static_cast<int>(threadIdx.x); run < kBlockRuns; run += kThreads) {
@@ -110,7 +111,9 @@ __global__ void __launch_bounds__(kLanes) clip_norm_finish_kernel(ClipNorm a) {
   for (int part = 0; part < ClipNorm::kParts; ++part) sum += static_cast<double>(a.partial[part]);
   const double norm = sqrt(sum), limit = static_cast<double>(a.limit);
   a.norm[0] = static_cast<float>(norm);
-  a.scale[0] = norm > limit ? static_cast<float>(limit / norm) : 1.0f;
+  const float scale = norm > limit ? static_cast<float>(limit / norm) : 1.0f;
+  const float nothing = a.norm[0] - a.norm[0];  // NaN where the norm is not finite
+  a.scale[0] = scale + nothing;
 }
 
 }  // namespace

@@ -80,12 +80,27 @@ OpCase add_row_case(std::int64_t B, std::int64_t N, std::int64_t E) {
   return c;
 }
 
+// A constant of x's shape, whatever x holds.
+OpCase filled_case(std::int64_t count) {
+  OpCase c;
+  c.name = fmt::format("filled count {}", count);
+  c.inputs = {constant("x", {count}, normal_values(c.name, {count}))};
+  c.reference = [](const std::vector<Doubles>& in) {
+    return std::vector<Doubles>{Doubles(in[0].size(), -1.25)};
+  };
+  c.call = [](Tape*, const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{Tensor::filled(in[0].backend(), in[0].shape(), -1.25f)};
+  };
+  return c;
+}
+
 std::vector<OpCase> elementwise_cases(Scale scale) {
   if (const std::int64_t B = real_clips(scale))
     return {gelu_case(B * 392 * 1536, 1), add_row_case(B, 392, 384)};
   std::vector<OpCase> cases;
   for (std::int64_t count : {1, 15, 16, 17, 1000}) cases.push_back(gelu_case(count, 1));
   cases.push_back(gelu_case(333, 4));
+  for (std::int64_t count : {1, 3, 4, 1000}) cases.push_back(filled_case(count));
   cases.push_back(exponential_case(17));
   for (std::int64_t count : {1, 17, 1000}) cases.push_back(stored_as_case(count));
   cases.push_back(add_scaled_case(3, 7));

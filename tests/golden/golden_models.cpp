@@ -241,11 +241,11 @@ TEST_CASE("golden: one adversarial iteration, recognisers on kept tokens or on a
         options.gathered_update = gathered_update;
         StepLosses losses;
         if (joint) {
-          losses = step.joint_gradients(action, privacy, {}, options, 1);
+          losses = read(step.joint_gradients(action, privacy, {}, options, 1));
         } else {
           action_gradients(action, step.view(), batch, {}, gathered_update, 1);
           privacy_gradients(privacy, step.view(), batch, {}, gathered_update, 1);
-          losses = step.gradients(action, privacy, options, 1);
+          losses = read(step.gradients(action, privacy, options, 1));
         }
         compare_gradients(file, "grad.action.", action.parameters());
         compare_gradients(file, "grad.privacy.", privacy.parameters());

@@ -247,7 +247,9 @@ TEST_CASE("golden: decisions and losses") {
     options.keep.assign(given.begin(), given.end());
     Tape tape;
     const std::vector<Tape::Term> terms = ratio_terms(&tape, pass, options, RatioScope::slot, 1);
-    ratio.output("loss", {static_cast<float>(total(terms))});
+    StepNumbers numbers;
+    numbers.ratio = terms;
+    ratio.output("loss", {static_cast<float>(read(numbers).ratio)});
     tape.backward(terms);
     for (std::size_t m = 0; m < config.keep.size(); ++m) {
       ratio.gradient(numbered("grad.decision.", m), pass.decisions[m].gradient_values());

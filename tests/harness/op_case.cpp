@@ -24,6 +24,20 @@ OpCase in_bf16(OpCase c) {
   return c;
 }
 
+OpCase in_tf32(OpCase c) {
+  c.name += " tf32";
+  // Each operand of a product is rounded by 2^-11 of itself, so a product of values of order one errs by 2^-10
+  // at most, and up to two products follow one another.
+  constexpr double kRoundings = 1.0 / 512;
+  Tolerance& t = c.tolerance;
+  t.relative = std::max(t.relative, kRoundings);
+  t.absolute = std::max(t.absolute, kRoundings);
+  t.gradient_relative = std::max(t.gradient_relative, 2 * kRoundings);
+  t.gradient_absolute = std::max(t.gradient_absolute, 2 * kRoundings);
+  t.reason += "; operands are rounded to tf32";
+  return c;
+}
+
 namespace {
 
 std::vector<CaseList>& registrations() {

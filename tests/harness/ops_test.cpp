@@ -90,6 +90,21 @@ TEST_CASE("activations in bf16: forward, gradients, wanted or not, once or twice
   });
 }
 
+TEST_CASE("products in tf32: forward, gradients, wanted or not, once or twice, the same bits") {
+  for_each_case([](const OpCase& c, Device d) {
+    // The processor has no tf32 and multiplies exactly, as it did above.
+    if (d == Device::cpu || !has_activations(c)) return Differences();
+    const Backend backend = watched(d);
+    backend.multiply_in(Math::tf32);
+    Differences all;
+    for (const auto& verify : {verify_forward, verify_gradients, verify_null_gradients, verify_adding})
+      for (std::string& line : verify(in_tf32(c), backend)) all.push_back(std::move(line));
+    for (std::string& line : verify_guards(backend)) all.push_back(std::move(line));
+    for (std::string& line : verify_repeat(c, backend)) all.push_back(std::move(line));
+    return all;
+  });
+}
+
 TEST_CASE("every kernel of the list is reached by a case") {
   if (std::getenv("STP_OP")) return;
   const Backend backend(Device::cpu);

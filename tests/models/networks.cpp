@@ -178,7 +178,7 @@ TEST_CASE("each part alone") {
     AnonymiserStep step(model, batch, noise, {});
     action_gradients(action, step.view(), batch, {}, true, 1);
     privacy_gradients(privacy, step.view(), batch, {}, true, 1);
-    const StepLosses losses = step.gradients(action, privacy, {}, 1);
+    const StepLosses losses = read(step.gradients(action, privacy, {}, 1));
     CHECK(std::isfinite(losses.action));
     double moved = 0;
     for (const Parameter& p : model.parameters().all()) {
@@ -202,10 +202,10 @@ TEST_CASE("the whole stays finite when a slot, a clip, or everything is dropped"
   std::vector<Tensor> noise(3, Tensor::from(backend, {2, 18, 2}, push));
   AnonymiserStep step(model, batch, noise, {});
   for (const bool gathered : {true, false}) {
-    CHECK(std::isfinite(action_gradients(action, step.view(), batch, {}, gathered, 1)));
-    CHECK(std::isfinite(privacy_gradients(privacy, step.view(), batch, {}, gathered, 1)));
+    CHECK(std::isfinite(action_gradients(action, step.view(), batch, {}, gathered, 1).item()));
+    CHECK(std::isfinite(privacy_gradients(privacy, step.view(), batch, {}, gathered, 1).item()));
   }
-  CHECK(std::isfinite(step.gradients(action, privacy, {}, 1).action));
+  CHECK(std::isfinite(step.gradients(action, privacy, {}, 1).action.item()));
   for (const Parameters* parameters : {&model.parameters(), &action.parameters(), &privacy.parameters()}) {
     for (const Parameter& p : parameters->all()) {
       for (float g : p.tensor.gradient_values()) REQUIRE_MESSAGE(std::isfinite(g), p.name);
@@ -222,7 +222,7 @@ TEST_CASE("a tiny recogniser overfits a batch") {
   const RecogniserView view = {batch.input, Tensor::filled(backend, {4, 18}, 1)};
   double loss = 0;
   for (int i = 0; i < 60; ++i) {
-    loss = action_gradients(model, view, batch, {}, i % 2 == 0, 1);
+    loss = action_gradients(model, view, batch, {}, i % 2 == 0, 1).item();
     optimizer.step({3e-3});
   }
   CHECK(loss < 0.05);

@@ -1,4 +1,4 @@
-// Networks whose blocks store their activations in bf16, beside the same networks in f32.
+// Networks whose blocks store their activations in bf16, or multiply in tf32, beside the same networks in f32.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -46,8 +46,9 @@ struct Step {
   StepLosses losses;
   std::vector<float> keep, gradients;
 };
-Step adversarial_step(Element storage) {
-  const Backend backend(Device::cpu, {.guard = true, .poison = true});
+Step adversarial_step(Element storage, Math math = Math::exact, Device device = Device::cpu) {
+  const Backend backend(device, {.guard = true, .poison = true});
+  backend.multiply_in(math);
   const StprivacyOptions o = options(storage);
   const Stprivacy anonymiser(backend, 1, o);
   const Recogniser action(backend, 2, {o.vit, 3, 1.0}), privacy(backend, 3, {o.vit, 2, 1.0});
@@ -60,7 +61,7 @@ Step adversarial_step(Element storage) {
   privacy_gradients(privacy, view, clips, {}, true, 1);
   Step step;
   step.keep = view.keep.values();
-  step.losses = pass.gradients(action, privacy, {}, 1);
+  step.losses = read(pass.gradients(action, privacy, {}, 1));
   for (const Parameters* p : {&anonymiser.parameters(), &action.parameters(), &privacy.parameters()}) {
     for (const Parameter& parameter : p->all()) {
       const std::vector<float> g = parameter.tensor.gradient_values();
@@ -92,6 +93,19 @@ TEST_CASE("bf16: an adversarial step has the decisions, losses and gradients of 
   CHECK(rounded.gradients != whole.gradients);
   // Independent relative errors of 1 % an element leave a cosine of 1 - 5e-5; twenty times that is room.
   CHECK(cosine(rounded.gradients, whole.gradients) >= 0.999);
+}
+
+TEST_CASE("tf32: an adversarial step has the bits of f32 on cpu, and its numbers within roundings on simt") {
+  const Step whole = adversarial_step(Element::f32), same = adversarial_step(Element::f32, Math::tf32);
+  CHECK(same.gradients == whole.gradients);
+  if (!present(Device::simt)) return;
+  const Step rounded = adversarial_step(Element::f32, Math::tf32, Device::simt);
+  CHECK(rounded.keep == whole.keep);
+  // Operands of 2^-11 where bf16 rounds by 2^-9: a quarter of its room for losses, a sixteenth for the cosine.
+  CHECK(std::abs(rounded.losses.action - whole.losses.action) <= 0.0025 * whole.losses.action);
+  CHECK(std::abs(rounded.losses.privacy - whole.losses.privacy) <= 0.0025 * whole.losses.privacy);
+  CHECK(rounded.gradients != adversarial_step(Element::f32, Math::exact, Device::simt).gradients);
+  CHECK(cosine(rounded.gradients, whole.gradients) >= 1 - 0.001 / 16);
 }
 
 TEST_CASE("bf16: the copy of the weights follows assignment, a restart and the optimizer") {

@@ -8,14 +8,27 @@
 
 namespace stp::test {
 
+namespace {
+
+void check_faultless(const OpCase& c, Math math) {
+  const Backend backend(Device::simt);
+  backend.multiply_in(math);
+  for (const simt::Order order : {simt::Order::forward, simt::Order::random}) {
+    simt::settings().schedule = {order, 7};
+    all_bits(c, backend);
+    for (const simt::Fault& fault : simt::take_faults()) FAIL_CHECK(c.name, ": ", simt::describe(fault));
+  }
+}
+
+}  // namespace
+
 TEST_CASE("simt, checked: no kernel does what it must not") {
   simt::settings().collect = true;
   for (const OpCase& c : all_cases(Scale::small)) {
-    for (const simt::Order order : {simt::Order::forward, simt::Order::random}) {
-      simt::settings().schedule = {order, 7};
-      all_bits(c, Backend(Device::simt));
-      for (const simt::Fault& fault : simt::take_faults()) FAIL_CHECK(c.name, ": ", simt::describe(fault));
-    }
+    check_faultless(c, Math::exact);
+    if (!has_activations(c)) continue;
+    check_faultless(in_bf16(c), Math::exact);
+    check_faultless(in_tf32(c), Math::tf32);
   }
   simt::settings() = {};
 }

@@ -24,11 +24,13 @@ class Chosen {
   simt::Settings before_;
 };
 
-void check_same_bits(const OpCase& c, const std::vector<Schedule>& schedules) {
+void check_same_bits(const OpCase& c, const std::vector<Schedule>& schedules, Math math = Math::exact) {
   std::vector<std::vector<std::uint32_t>> first;
   for (const Schedule& schedule : schedules) {
     const Chosen chosen(schedule);
-    const auto bits = all_bits(c, Backend(Device::simt));
+    const Backend backend(Device::simt);
+    backend.multiply_in(math);
+    const auto bits = all_bits(c, backend);
     if (first.empty()) first = bits;
     CAPTURE(schedule.seed);
     CHECK_MESSAGE((bits == first), c.name);
@@ -54,6 +56,9 @@ TEST_CASE("simt: the same bits of the star kernels under 50 random schedules") {
     std::vector<Schedule> schedules;
     for (std::uint64_t seed = 1; seed <= 50; ++seed) schedules.push_back({Order::random, seed});
     check_same_bits(c, schedules);
+    if (!c.name.starts_with("attention")) continue;
+    check_same_bits(in_bf16(c), schedules);
+    check_same_bits(in_tf32(c), schedules, Math::tf32);
   }
 }
 

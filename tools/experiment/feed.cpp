@@ -4,35 +4,68 @@
 
 namespace stp {
 
-LabelledClips on_device(const Backend& backend, const DataRecipe& data, const Batch& batch) {
+namespace {
+
+// upload(to, from, bytes) fills the memory of the tensors.
+template <class Upload>
+LabelledClips uploaded(const Backend& backend, const DataRecipe& data, const Batch& batch,
+                       const Upload& upload) {
   LabelledClips clips;
   FrameBatch& frames = clips.input.frames;
-  frames.pixels = Bytes::from(backend, {batch.B, batch.T, batch.Y, batch.X, 3}, batch.pixels);
+  frames.pixels = Bytes(backend, {batch.B, batch.T, batch.Y, batch.X, 3});
+  upload(frames.pixels.mutable_data(), batch.pixels.data(), batch.pixels.size());
   for (std::size_t c = 0; c < 3; ++c) {
     frames.mean[c] = static_cast<float>(data.mean[c]);
     frames.deviation[c] = static_cast<float>(data.deviation[c]);
   }
-  clips.labels = Indices::from(backend, {batch.B}, batch.labels);
-  clips.attributes = Tensor::from(backend, {batch.B, batch.A}, batch.attributes);
+  clips.labels = Indices(backend, {batch.B});
+  upload(clips.labels.mutable_data(), batch.labels.data(), batch.labels.size() * sizeof(int));
+  clips.attributes = Tensor(backend, {batch.B, batch.A});
+  upload(clips.attributes.out().data, batch.attributes.data(), batch.attributes.size() * sizeof(float));
   return clips;
+}
+
+}  // namespace
+
+LabelledClips on_device(const Backend& backend, const DataRecipe& data, const Batch& batch) {
+  return uploaded(backend, data, batch, backend.kernels().memory.upload);
 }
 
 Feed::Feed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch,
            std::uint64_t stream)
     : backend_(backend),
       data_(recipe.data),
-      loader_(items, recipe.loader(LoaderOptions::Views::random, batch, stream)) {
+      loader_(items, recipe.loader(LoaderOptions::Views::random, batch, stream)),
+      staging_(backend) {
   check(loader_.batches() > 0, "training: {} clips make no batch of {}; use a smaller train.batch",
         items.size(), batch);
 }
 
-LabelledClips Feed::batch(std::int64_t number) {
+void Feed::stage(std::int64_t number) {
+  staged_number_ = -1;
   if (number != next_) {
     loader_.open({static_cast<std::uint64_t>(number / per_epoch()), number % per_epoch()});
+    next_ = number;
   }
   if (!loader_.next(batch_)) check(loader_.next(batch_), "training: an epoch without a batch");
   next_ = number + 1;
-  return on_device(backend_, data_, batch_);
+  staging_.begin(batch_.pixels.size() + batch_.labels.size() * sizeof(int) +
+                 batch_.attributes.size() * sizeof(float));
+  staged_ = uploaded(backend_, data_, batch_,
+                     [&](void* to, const void* from, std::size_t bytes) { staging_.upload(to, from, bytes); });
+  staged_number_ = number;
+}
+
+LabelledClips Feed::batch(std::int64_t number) {
+  if (number != staged_number_) stage(number);
+  LabelledClips clips = std::move(staged_);
+  staging_.join();
+  try {
+    stage(number + 1);
+  } catch (const Error&) {
+    // It belongs to the batch that cannot be read, and comes again when that one is asked for.
+  }
+  return clips;
 }
 
 TestFeed::TestFeed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch)

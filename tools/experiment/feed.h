@@ -2,13 +2,15 @@
 #pragma once
 
 #include "data/loader.h"
+#include "engine/staging.h"
 #include "models/adversary.h"
 #include "tools/experiment/recipe.h"
 
 namespace stp {
 
-// Batches of one stage of a run, numbered from 0 over all epochs. Asking for the next number is cheap; any
-// other is opened in place, without decoding what lies before it.
+// Batches of one stage of a run, numbered from 0 over all epochs. Asking for the next number is cheap: it was
+// uploaded while the device worked on the one before. Any other is opened in place, without decoding what lies
+// before it.
 class Feed {
  public:
   Feed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch,
@@ -17,11 +19,17 @@ class Feed {
   std::int64_t per_epoch() const { return loader_.batches(); }
 
  private:
+  // Reads a batch and starts its upload.
+  void stage(std::int64_t number);
+
   Backend backend_;
   const DataRecipe& data_;
   Loader loader_;
   Batch batch_;
-  std::int64_t next_ = -1;
+  Staging staging_;
+  LabelledClips staged_;
+  std::int64_t staged_number_ = -1;
+  std::int64_t next_ = -1;  // that the loader gives without being opened
 };
 
 // One pass over all views of the test clips, in order.

@@ -80,11 +80,14 @@ Learner::Learner(std::string who, const Parameters& parameters, const OptimizerR
 
 double Learner::step(const std::string& where, double backbone_rate, double rate) {
   const double norm = optimizer_.step({backbone_rate, rate});
-  if (!std::isfinite(norm)) {
-    fail("{}: the gradient of {} in the {} is not finite; lower the learning rate or optimizer.clip_norm",
-         where, optimizer_.first_non_finite(), who_);
-  }
+  check_norm(where, norm);
   return norm;
+}
+
+void Learner::check_norm(const std::string& where, double norm) const {
+  if (std::isfinite(norm)) return;
+  fail("{}: the gradient of {} in the {} is not finite; lower the learning rate or optimizer.clip_norm", where,
+       optimizer_.first_non_finite(), who_);
 }
 
 void Learner::save(CheckpointBuilder& builder, bool with_parameters) const {

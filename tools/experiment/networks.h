@@ -45,6 +45,12 @@ class Learner {
   double step(const std::string& where, double backbone_rate, double rate);
   double step(const std::string& where, double rate) { return step(where, rate, rate); }
 
+  // The same in two: a step that is issued without waiting for the device, its norm to be noted; and what that
+  // norm turned out to be. Where it is not finite the step has changed nothing.
+  Tensor issue(double backbone_rate, double rate) { return optimizer_.issue({backbone_rate, rate}); }
+  Tensor issue(double rate) { return issue(rate, rate); }
+  void check_norm(const std::string& where, double norm) const;
+
   void save(CheckpointBuilder& builder, bool with_parameters) const;
   void restore(const Checkpoint& checkpoint, bool with_parameters);
   // Starts the network anew: an attacker's restart.

@@ -132,9 +132,11 @@ void add_networks(Schema& s, Recipe& r) {
         "learning rate factor from each block to the one below", above_up_to(0, 1));
   s.add("optimizer.decay_scorers", &r.optimizer.decay_scorers,
         "weight decay on all scorer parameters (released groups)");
-  s.add("train.precision", &r.train.precision,
-        "how the blocks' activations are stored; auto: bf16 where the device multiplies it natively",
-        one_of({"fp32", "bf16", "auto"}));
+  s.add(
+      "train.precision", &r.train.precision,
+      "fp32; tf32: f32 whose products round their operands to 10 bits on cuda, and are exact on cpu; bf16: the "
+      "blocks' activations stored in 16 bits; auto: bf16 where the device multiplies it natively, else fp32",
+      one_of({"fp32", "tf32", "bf16", "auto"}));
   s.add("train.batch", &r.train.batch, "clips of a step", between(1, 65536));
   s.add("train.accumulate", &r.train.accumulate, "batches whose gradients make one step", between(1, 4096));
   s.add("train.save_every", &r.train.save_every, "steps between checkpoints", at_least(1));
@@ -409,6 +411,8 @@ Recipe settled(Recipe recipe, const Backend& backend) {
   if (precision == "auto") precision = facts_of(backend.device()).bf16 ? "bf16" : "fp32";
   return recipe;
 }
+
+Math Recipe::math() const { return train.precision == "tf32" ? Math::tf32 : Math::exact; }
 
 std::string resolved(const Recipe& recipe) {
   Recipe copy = recipe;

@@ -141,6 +141,7 @@ struct Recipe {
   VitOptions vit() const;
   StprivacyOptions stprivacy() const;
   RecogniserOptions recogniser_for(std::int64_t outputs) const;
+  Math math() const;  // of a backend that carries the recipe out
   PixelRange pixel_range() const;
   Inflation inflation() const;
   DatasetSpec dataset() const;

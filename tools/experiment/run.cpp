@@ -286,6 +286,7 @@ LoadedModel load_model(const fs::path& path, const Backend& backend) {
         shown(file));
   LoadedModel model;
   model.recipe = recipe;
+  backend.multiply_in(recipe.math());
   if (recipe.rewrites()) {
     model.rewriter = std::make_unique<FrameAnonymiser>(backend, 0, recipe.frame_anonymiser());
   } else {

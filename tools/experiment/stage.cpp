@@ -34,6 +34,7 @@ std::string data_digest(const Dataset& data) {
 
 Experiment::Experiment(const Recipe& experiment, const Backend& device)
     : recipe(experiment), data(read_dataset(experiment.dataset())), backend(device) {
+  backend.multiply_in(recipe.math());
   check(data.classes.size() >= 2, "data: {} class; an action recogniser needs at least two",
         data.classes.size());
   const std::size_t batch = static_cast<std::size_t>(recipe.train.batch),

@@ -49,8 +49,8 @@ class AdversarialStage : public Stage {
   std::vector<LogField> step(std::int64_t number) override {
     number_ = number;
     if (restarts(number)) restart_attacker();
-    losses_ = {};
-    norm_ = 0;
+    told_.clear();
+    norms_.clear();
     const bool simultaneous = recipe_.order == "simultaneous";
     for (int round = 0; round < recipe_.recogniser_steps; ++round) {
       const bool last = round + 1 == recipe_.recogniser_steps;
@@ -65,8 +65,7 @@ class AdversarialStage : public Stage {
                   anonymiser_learns && (recipe_.order != "alternate" || number % 2 == 0));
       }
     }
-    return {{"action_loss", losses_.action}, {"privacy_loss", losses_.privacy},  {"ratio_loss", losses_.ratio},
-            {"keep", losses_.keep},          {"rate", rate(recipe_.anonymiser)}, {"norm", norm_}};
+    return fetch();
   }
 
   void save(CheckpointBuilder& builder) const override {
@@ -151,37 +150,55 @@ class AdversarialStage : public Stage {
         held = pass(batches[static_cast<std::size_t>(part)], round, part);
         const RecogniserView view = held->view();
         const LabelledClips& batch = batches[static_cast<std::size_t>(part)];
-        losses_.action = action_gradients(action_, view, batch, drop_draw(e_, "action", number_, part),
+        StepNumbers& numbers = told_.emplace_back();
+        numbers.action = action_gradients(action_, view, batch, drop_draw(e_, "action", number_, part),
                                           recipe_.gathered_update, weight);
-        losses_.privacy = privacy_gradients(privacy_, view, batch, drop_draw(e_, "privacy", number_, part),
+        numbers.privacy = privacy_gradients(privacy_, view, batch, drop_draw(e_, "privacy", number_, part),
                                             recipe_.gathered_update, weight);
-        check_losses();
       }
-      action_learner_.step(where(), rate(recipe_.action));
-      privacy_learner_.step(where(), privacy_rate());
+      issue(action_learner_, rate(recipe_.action));
+      issue(privacy_learner_, privacy_rate());
     }
     if (!anonymiser_learns) return;
     for (int part = 0; part < parts_; ++part) {
       if (!held || parts_ > 1) held = pass(batches[static_cast<std::size_t>(part)], round, part);
-      losses_ = held->gradients(action_, privacy_, options(), weight);
-      check_losses();
+      told_.push_back(held->gradients(action_, privacy_, options(), weight));
     }
-    norm_ = learner_.step(where(), rate(recipe_.anonymiser));
+    issue(learner_, rate(recipe_.anonymiser));
   }
 
   void joint_step(const LabelledClips& batch, int round) {
-    losses_ =
+    told_.push_back(
         pass(batch, round, 0)
-            ->joint_gradients(action_, privacy_, drop_draw(e_, "recognisers", number_, round), options(), 1);
-    check_losses();
-    action_learner_.step(where(), rate(recipe_.action));
-    privacy_learner_.step(where(), privacy_rate());
-    norm_ = learner_.step(where(), rate(recipe_.anonymiser));
+            ->joint_gradients(action_, privacy_, drop_draw(e_, "recognisers", number_, round), options(), 1));
+    issue(action_learner_, rate(recipe_.action));
+    issue(privacy_learner_, privacy_rate());
+    issue(learner_, rate(recipe_.anonymiser));
   }
 
-  void check_losses() const {
-    check_finite(where(), "action loss", losses_.action);
-    check_finite(where(), "privacy loss", losses_.privacy);
+  void issue(Learner& learner, double rate) { norms_.push_back({&learner, learner.issue(rate)}); }
+
+  // The one place where a step waits for the device: all that it has to say, and whether it went well.
+  std::vector<LogField> fetch() {
+    Readings readings;
+    for (StepNumbers& numbers : told_) numbers.note(readings);
+    const std::size_t first_norm = readings.note({}) + 1;
+    for (const auto& [learner, norm] : norms_) readings.note(norm);
+    readings.fetch();
+    StepLosses losses;
+    for (const StepNumbers& numbers : told_) {
+      losses = numbers.losses(readings);
+      check_finite(where(), "action loss", losses.action);
+      check_finite(where(), "privacy loss", losses.privacy);
+    }
+    double norm = 0;
+    for (std::size_t i = 0; i < norms_.size(); ++i) {
+      const Learner* learner = norms_[i].first;
+      learner->check_norm(where(), readings.number(first_norm + i));
+      if (learner == &learner_) norm = readings.number(first_norm + i);
+    }
+    return {{"action_loss", losses.action}, {"privacy_loss", losses.privacy},   {"ratio_loss", losses.ratio},
+            {"keep", losses.keep},          {"rate", rate(recipe_.anonymiser)}, {"norm", norm}};
   }
 
   Experiment& e_;
@@ -192,8 +209,8 @@ class AdversarialStage : public Stage {
   Learner learner_, action_learner_, privacy_learner_;
   Feed feed_;
   std::int64_t number_ = 0;
-  StepLosses losses_;
-  double norm_ = 0;
+  std::vector<StepNumbers> told_;                         // by this step, in order
+  std::vector<std::pair<const Learner*, Tensor>> norms_;  // likewise
 };
 
 }  // namespace

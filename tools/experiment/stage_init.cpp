@@ -24,25 +24,35 @@ class InitStage : public Stage {
 
   std::vector<LogField> step(std::int64_t number) override {
     const int parts = e_.recipe.train.accumulate;
-    StepLosses losses;
+    std::vector<StepNumbers> told;
     for (int part = 0; part < parts; ++part) {
       const LabelledClips batch = feed_.batch(number * parts + part);
-      losses = init_gradients(*e_.anonymiser, head_, batch, draw_noise(e_, name(), number, part),
-                              drop_draw(e_, "anonymiser init", number, part),
-                              {recipe_.ratio_weight, RatioScope::slot, recipe_.pixel_weight}, 1.0 / parts);
-      check_finite(where(number), "action loss", losses.action);
+      told.push_back(init_gradients(*e_.anonymiser, head_, batch, draw_noise(e_, name(), number, part),
+                                    drop_draw(e_, "anonymiser init", number, part),
+                                    {recipe_.ratio_weight, RatioScope::slot, recipe_.pixel_weight},
+                                    1.0 / parts));
     }
     const double rate = rate_at(recipe_.rate, number, steps_);
     const auto frozen = static_cast<std::int64_t>(recipe_.frozen * static_cast<double>(steps_));
     const double backbone = frozen_then_capped(number, rate, frozen, recipe_.backbone_cap * recipe_.rate.peak);
-    const double norm = anonymiser_.step(where(number), backbone, rate);
-    classifier_.step(where(number), rate);
+    Readings readings;
+    for (StepNumbers& numbers : told) numbers.note(readings);
+    const std::size_t norm = readings.note(anonymiser_.issue(backbone, rate)),
+                      classifier_norm = readings.note(classifier_.issue(rate));
+    readings.fetch();  // the one place where a step waits for the device
+    StepLosses losses;
+    for (const StepNumbers& numbers : told) {
+      losses = numbers.losses(readings);
+      check_finite(where(number), "action loss", losses.action);
+    }
+    anonymiser_.check_norm(where(number), readings.number(norm));
+    classifier_.check_norm(where(number), readings.number(classifier_norm));
     return {{"action_loss", losses.action},
             {"ratio_loss", losses.ratio},
             {"pixel_loss", losses.pixels},
             {"keep", losses.keep},
             {"rate", rate},
-            {"norm", norm}};
+            {"norm", readings.number(norm)}};
   }
 
   void save(CheckpointBuilder& builder) const override {

@@ -1,4 +1,4 @@
-// The device `cuda`: its memory, its one stream, and its table.
+// The device `cuda`: its memory, its one stream of work and the stream of uploads beside it, and its table.
 #include "kernels/cuda/library/device.h"
 
 #include <memory>
@@ -20,13 +20,17 @@ constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;  // what NVIDIA a
 
 // Made with the first use, never given back: a process has one device.
 struct Context {
-  cudaStream_t stream = nullptr;
+  cudaStream_t stream = nullptr, uploads = nullptr;
+  cudaEvent_t issued = nullptr, uploaded = nullptr;  // how the two streams wait for each other
   cublasLtHandle_t cublas = nullptr;
   void* workspace = nullptr;
   cudaDeviceProp properties{};
 
   Context() {
     check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
+    check_cuda(cudaStreamCreateWithFlags(&uploads, cudaStreamNonBlocking), "stream of uploads");
+    check_cuda(cudaEventCreateWithFlags(&issued, cudaEventDisableTiming), "event");
+    check_cuda(cudaEventCreateWithFlags(&uploaded, cudaEventDisableTiming), "event");
     check_cublas(cublasLtCreate(&cublas), "cublasLt");
     check_cuda(cudaMalloc(&workspace, kWorkspaceBytes), "workspace");
     check_cuda(cudaGetDeviceProperties(&properties, 0), "device");
@@ -53,6 +57,52 @@ void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   if (bytes > 0) check_cuda(cudaMemcpyAsync(to, from, bytes, kind, stream()), "copy");
 }
 
+void* allocate_host(std::size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaMallocHost(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  check_cuda(status, "allocate page-locked memory");
+  return memory;
+}
+
+void upload_beside(void* to, const void* from, std::size_t bytes) {
+  const Context& c = context();
+  if (bytes == 0) return;
+  // `to` may be memory that work issued before still uses.
+  check_cuda(cudaEventRecord(c.issued, c.stream), "upload");
+  check_cuda(cudaStreamWaitEvent(c.uploads, c.issued), "upload");
+  check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, c.uploads), "upload");
+}
+
+void join_uploads() {
+  const Context& c = context();
+  check_cuda(cudaEventRecord(c.uploaded, c.uploads), "uploads");
+  check_cuda(cudaStreamWaitEvent(c.stream, c.uploaded), "uploads");
+}
+
+// --- Recordings are graphs.
+
+void begin_recording() {
+  check_cuda(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal), "recording");
+}
+
+void* end_recording() {
+  cudaGraph_t graph = nullptr;
+  check_cuda(cudaStreamEndCapture(stream(), &graph), "recording");
+  cudaGraphExec_t made = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&made, graph, 0);
+  cudaGraphDestroy(graph);
+  check_cuda(status, "recording");
+  return made;
+}
+
+void replay(void* recording) {
+  check_cuda(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording), stream()), "replay");
+}
+
 DeviceMemory memory() {
   return {
       .allocate = allocate,
@@ -70,6 +120,16 @@ DeviceMemory memory() {
             check_cuda(cudaStreamSynchronize(stream()), "download");
           },
       .wait = [] { check_cuda(cudaStreamSynchronize(stream()), "wait"); },
+      .allocate_host = allocate_host,
+      .release_host = [](void* memory) { cudaFreeHost(memory); },
+      .upload_beside = upload_beside,
+      .join_uploads = join_uploads,
+      .wait_uploads = [] { check_cuda(cudaStreamSynchronize(context().uploads), "uploads"); },
+      .recorder = {.begin = begin_recording,
+                   .end = end_recording,
+                   .replay = replay,
+                   .forget =
+                       [](void* recording) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(recording)); }},
   };
 }
 

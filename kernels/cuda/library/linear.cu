@@ -1,5 +1,5 @@
-// Matrix products by cublasLt, of f32 or bf16 with sums in f32. cublasLt counts columns first, so a row-major (rows, I) is its (I, rows)
-// and
+// Matrix products by cublasLt, of f32, of f32 rounded to tf32, or of bf16, with sums in f32. cublasLt counts
+// columns first, so a row-major (rows, I) is its (I, rows) and
 //   out = x W^T     reads     out' (O, rows) = W (O, I) x' (I, rows)
 // Its GELU is the tanh form; ours is exact and runs behind.
 #include "kernels/linear.h"
@@ -25,6 +25,7 @@ struct Product {
   bool transpose_a, transpose_b;
   bool bias;
   Element operands, result;
+  Math math;
   auto operator<=>(const Product&) const = default;
 };
 
@@ -51,7 +52,9 @@ class Plan {
       : a_(p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k, p.operands),
         b_(p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, p.operands),
         d_(p.m, p.n, p.result) {
-    check_cublas(cublasLtMatmulDescCreate(&operation_, CUBLAS_COMPUTE_32F, CUDA_R_32F), "product");
+    const bool tf32 = p.operands == Element::f32 && p.math == Math::tf32;
+    const cublasComputeType_t compute = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    check_cublas(cublasLtMatmulDescCreate(&operation_, compute, CUDA_R_32F), "product");
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     if (p.bias) {
@@ -112,7 +115,8 @@ Plan& plan_of(const Product& product) {
 
 void linear_forward(const LinearForward& a) {
   if (a.rows == 0) return;
-  Plan& plan = plan_of({a.O, a.rows, a.I, true, false, static_cast<bool>(a.bias), a.x.type, a.out.type});
+  Plan& plan =
+      plan_of({a.O, a.rows, a.I, true, false, static_cast<bool>(a.bias), a.x.type, a.out.type, a.math});
   const bool gelu = a.activation == Activation::gelu;
   // The residual comes behind the activation.
   const bool fused = a.residual && !gelu;
@@ -130,10 +134,10 @@ void linear_backward(const LinearBackward& a) {
   const Element type = a.dout.type;
   // dx' (I, rows) = W' (I, O) dout' (O, rows)
   if (a.dx && a.rows > 0)
-    product({a.I, a.rows, a.O, false, false, false, type, a.dx.type}, a.weight, a.dout, a.dx);
+    product({a.I, a.rows, a.O, false, false, false, type, a.dx.type, a.math}, a.weight, a.dout, a.dx);
   // dW' (I, O) = x' (I, rows) dout (rows, O)
   if (a.dweight && a.rows > 0)
-    product({a.I, a.O, a.rows, false, true, false, type, Element::f32}, a.x, a.dout, a.dweight);
+    product({a.I, a.O, a.rows, false, true, false, type, Element::f32, a.math}, a.x, a.dout, a.dweight);
   if (a.dbias) sum_rows({.x = a.dout, .sum = a.dbias, .B = a.rows, .n = a.O});
 }
 
