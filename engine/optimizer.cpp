@@ -48,6 +48,7 @@ double Optimizer::step(const std::vector<double>& rates) {
                       .epsilon = static_cast<float>(options_.epsilon),
                       .step = ++steps_};
   backend.run(&KernelTable::adamw, args);
+  parameters_.clear_gradients();
   return norm;
 }
 
