@@ -1,8 +1,8 @@
 // Times the model at full size as its users run it: one whole adversarial step (order "sequential"),
-// anonymisation with tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112.
+// anonymisation with tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112 unless --frames
+// says otherwise.
 //   bench_model [train_step | anonymise | recogniser_step] [--device cpu|cuda] [--batch N] [--seconds S]
-//   [--bf16]
-//               [--profile]
+//   [--bf16] [--memory low] [--frames T] [--profile]
 // Prints one line a measurement, "name median unit peak_rss_mib", for bench/compare.sh to read.
 #include <sys/resource.h>
 
@@ -30,10 +30,14 @@ struct Arguments {
   bool profile = false;
   std::string device = "cpu";
   Element storage = Element::f32;
+  Activations activations = Activations::kept;
+  int frames = 16;
 
   VitOptions vit() const {
     VitOptions v;
+    v.T = frames;
     v.storage = storage;
+    v.activations = activations;
     return v;
   }
   Stprivacy anonymiser(const Backend& backend) const {
@@ -64,7 +68,7 @@ struct Setting {
 
   explicit Setting(const Arguments& a) : backend(device_named(a.device)), B(a.batch) {
     bench::refuse_emulation(backend.device());
-    batch.input.clip = random_tensor(backend, {B, 3, 16, 112, 112}, "clip");
+    batch.input.clip = random_tensor(backend, {B, 3, a.frames, 112, 112}, "clip");
     std::vector<int> labels;
     std::vector<float> attributes;
     for (std::int64_t b = 0; b < B; ++b) {
@@ -95,7 +99,7 @@ Measured train_step(const Arguments& a) {
   const auto run = [&] {
     std::vector<Tensor> noise;
     for (std::uint64_t m = 0; m < 3; ++m) {
-      noise.push_back(gumbel_noise(s.backend, {s.B, 392, 2}, 1, stream_id("noise", {step, m})));
+      noise.push_back(gumbel_noise(s.backend, {s.B, a.vit().tokens(), 2}, 1, stream_id("noise", {step, m})));
     }
     ++step;
     AnonymiserStep pass(anonymiser, s.batch, noise, {});
@@ -137,10 +141,10 @@ Measured recogniser_step(const Arguments& a) {
   const Setting s(a);
   const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0});
   Optimizer optimizer = adamw(action.parameters());
-  std::vector<float> kept(static_cast<std::size_t>(s.B * 392));
+  std::vector<float> kept(static_cast<std::size_t>(s.B * a.vit().tokens()));
   Random random(1, stream_id("kept"));
   for (float& k : kept) k = random.chance(0.343) ? 1.0f : 0.0f;
-  const RecogniserView view = {s.batch.input, Tensor::from(s.backend, {s.B, 392}, kept)};
+  const RecogniserView view = {s.batch.input, Tensor::from(s.backend, {s.B, a.vit().tokens()}, kept)};
   return measured(s, a, [&] {
     action_gradients(action, view, s.batch, {}, false, 1);
     optimizer.step({1e-5});
@@ -159,6 +163,10 @@ Arguments parse(int argc, char** argv) {
       a.device = argv[++i];
     } else if (word == "--bf16") {
       a.storage = Element::bf16;
+    } else if (word == "--frames" && i + 1 < argc) {
+      a.frames = std::atoi(argv[++i]);
+    } else if (word == "--memory" && i + 1 < argc) {
+      a.activations = std::string(argv[++i]) == "low" ? Activations::recomputed : Activations::kept;
     } else if (word == "--profile") {
       a.profile = true;
     } else {
