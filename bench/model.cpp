@@ -2,7 +2,7 @@
 // anonymisation with tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112 unless --frames
 // says otherwise.
 //   bench_model [train_step | anonymise | recogniser_step] [--device cpu|cuda] [--batch N] [--seconds S]
-//   [--bf16] [--memory low] [--frames T] [--profile]
+//   [--bf16] [--memory fast|normal|low] [--frames T] [--profile]
 // Prints one line a measurement, "name median unit peak_rss_mib", for bench/compare.sh to read.
 #include <sys/resource.h>
 
@@ -30,14 +30,14 @@ struct Arguments {
   bool profile = false;
   std::string device = "cpu";
   Element storage = Element::f32;
-  Activations activations = Activations::kept;
+  std::string memory = "normal";  // as train.memory of a recipe
   int frames = 16;
 
   VitOptions vit() const {
     VitOptions v;
     v.T = frames;
     v.storage = storage;
-    v.activations = activations;
+    v.activations = memory == "low" ? Activations::recomputed : Activations::kept;
     return v;
   }
   Stprivacy anonymiser(const Backend& backend) const {
@@ -95,6 +95,7 @@ Measured train_step(const Arguments& a) {
   const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0}), privacy(s.backend, 3, {a.vit(), 5, 1.0});
   Optimizer for_anonymiser = adamw(anonymiser.parameters());
   Optimizer for_action = adamw(action.parameters()), for_privacy = adamw(privacy.parameters());
+  const Activations waiting = a.memory == "fast" ? Activations::kept : Activations::recomputed;
   std::uint64_t step = 0;
   const auto run = [&] {
     std::vector<Tensor> noise;
@@ -102,7 +103,7 @@ Measured train_step(const Arguments& a) {
       noise.push_back(gumbel_noise(s.backend, {s.B, a.vit().tokens(), 2}, 1, stream_id("noise", {step, m})));
     }
     ++step;
-    AnonymiserStep pass(anonymiser, s.batch, noise, {});
+    AnonymiserStep pass(anonymiser, s.batch, noise, {}, waiting);
     const RecogniserView view = pass.view();
     action_gradients(action, view, s.batch, {}, true, 1);
     for_action.step({1e-5});
@@ -166,7 +167,7 @@ Arguments parse(int argc, char** argv) {
     } else if (word == "--frames" && i + 1 < argc) {
       a.frames = std::atoi(argv[++i]);
     } else if (word == "--memory" && i + 1 < argc) {
-      a.activations = std::string(argv[++i]) == "low" ? Activations::recomputed : Activations::kept;
+      a.memory = argv[++i];
     } else if (word == "--profile") {
       a.profile = true;
     } else {

@@ -97,7 +97,8 @@ Tensor Stprivacy::head(Tape* tape, const Tensor& x, const Observer& observe) con
 }
 
 StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::vector<Tensor>& noise,
-                               const DropPathDraw& draw, const Observer& observe) const {
+                               const DropPathDraw& draw, const Observer& observe,
+                               Activations activations) const {
   const Backend& backend = parameters_.backend();
   const std::int64_t B = input.batch(), S = options_.vit.slots();
   check(noise.size() == scorers_.size(), "anonymiser: {} noise tensors for {} scorers", noise.size(),
@@ -119,7 +120,7 @@ StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::ve
       pass.keep = decide(tape, evidence, noise[*m], pass.keep, static_cast<float>(options_.temperature));
       pass.decisions.push_back(pass.keep);
     }
-    x = trunk_.block(tape, i, x, {pass.keep, {}}, drop(i));
+    x = trunk_.block(tape, i, x, {pass.keep, {}}, drop(i), activations);
     show(observe, numbered("block.", i), x);
   }
   pass.features = x;

@@ -85,8 +85,9 @@ Tensor Trunk::embed_rows(Tape* tape, const ClipInput& input, const Indices& rows
 }
 
 Tensor Trunk::block(Tape* tape, std::size_t index, const Tensor& x, const TokenView& view,
-                    const BranchFactors& drop) const {
-  if (options.activations == Activations::kept) return blocks[index](tape, x, view, drop);
+                    const BranchFactors& drop, Activations activations) const {
+  if (options.activations == Activations::kept && activations == Activations::kept)
+    return blocks[index](tape, x, view, drop);
   return checkpointed(tape,
                       [block = blocks[index], x, view, drop](Tape* t) { return block(t, x, view, drop); });
 }

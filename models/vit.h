@@ -64,9 +64,9 @@ struct Trunk {
   Tensor embed(Tape* tape, const ClipInput& input, const Observer& observe = {}) const;
   // The same from the input itself, for the tokens at `rows` of all B N: (count, E).
   Tensor embed_rows(Tape* tape, const ClipInput& input, const Indices& rows) const;
-  // Through one block, which keeps for backward what the options say.
-  Tensor block(Tape* tape, std::size_t index, const Tensor& x, const TokenView& view,
-               const BranchFactors& drop) const;
+  // Through one block. It is recomputed in backward if the options say so, or the caller.
+  Tensor block(Tape* tape, std::size_t index, const Tensor& x, const TokenView& view, const BranchFactors& drop,
+               Activations activations = Activations::kept) const;
 
  private:
   // The patch embedding for tubelets laid out as the input's are. An anonymiser's go from its pixel head to a

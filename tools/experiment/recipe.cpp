@@ -135,11 +135,10 @@ void add_networks(Schema& s, Recipe& r) {
   s.add("train.precision", &r.train.precision,
         "how the blocks' activations are stored; auto: bf16 where the device multiplies it natively",
         one_of({"fp32", "bf16", "auto"}));
-  s.add(
-      "train.memory", &r.train.memory,
-      "low: backward computes each transformer block again instead of keeping its activations; the same bits, "
-      "slower, for long clips",
-      one_of({"normal", "low"}));
+  s.add("train.memory", &r.train.memory,
+        "what backward computes again instead of keeping it, to the same bits; fast: little; normal: also the "
+        "anonymiser's blocks while the recognisers learn; low: the blocks of all, for long clips",
+        one_of({"fast", "normal", "low"}));
   s.add("train.batch", &r.train.batch, "clips of a step", between(1, 65536));
   s.add("train.accumulate", &r.train.accumulate, "batches whose gradients make one step", between(1, 4096));
   s.add("train.save_every", &r.train.save_every, "steps between checkpoints", at_least(1));
