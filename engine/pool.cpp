@@ -13,6 +13,16 @@ std::size_t whole(std::size_t bytes, std::size_t grain) {
   return std::max<std::size_t>(1, (bytes + grain - 1) / grain) * grain;
 }
 
+// The bytes of a new segment. Few hold all small blocks. A large block has one to itself, of a size that others
+// of about its own fit as well, so that the gradients of one network lie where another's were: powers of two
+// with three steps between.
+std::size_t roomy(std::size_t bytes, std::size_t held) {
+  if (bytes < kSegment) return std::max(kSegment, whole(held / 4, kSegment));
+  std::size_t step = kSegment / 4;
+  while (step * 8 < bytes) step *= 2;
+  return whole(bytes, step);
+}
+
 }  // namespace
 
 Pool::Pool(const DeviceMemory& memory, Blocks blocks) : memory_(memory), blocks_(blocks) {}
@@ -55,11 +65,9 @@ Pool::Free::iterator Pool::first_fit(std::size_t bytes) {
   });
 }
 
-// Segments grow with what is held, so that there are few; where the device has not as much, what is needed
-// does.
+// Where the device has no roomy segment, one of what is needed does.
 bool Pool::grow(std::size_t bytes) {
-  const std::size_t roomy = std::max({bytes, kSegment, whole(held_ / 4, kSegment)});
-  if (blocks_ == Blocks::cut && take_segment(roomy)) return true;
+  if (blocks_ == Blocks::cut && take_segment(roomy(bytes, held_))) return true;
   if (take_segment(bytes)) return true;
   drop_free_segments();
   return take_segment(bytes);
