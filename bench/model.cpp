@@ -1,7 +1,8 @@
 // Times the model at full size as its users run it: one whole adversarial step (order "sequential"),
-// anonymisation with tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112.
+// anonymisation with tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112 unless --frames
+// says otherwise.
 //   bench_model [train_step | anonymise | recogniser_step] [--device cpu|cuda] [--batch N] [--seconds S]
-//               [--tf32 | --bf16] [--graph] [--profile]
+//               [--tf32 | --bf16] [--memory fast|normal|low] [--frames T] [--graph] [--profile]
 // --graph records the training step once, as a CUDA graph, and times its replays: with recognisers that learn
 // on masked tokens, since the number of gathered ones is a size; and every replay has the noise, the rates and
 // the bias corrections of the step that was recorded, which changes no time. Prints one line a measurement,
@@ -34,10 +35,14 @@ struct Arguments {
   std::string device = "cpu";
   Element storage = Element::f32;
   Math math = Math::exact;
+  std::string memory = "normal";  // as train.memory of a recipe
+  int frames = 16;
 
   VitOptions vit() const {
     VitOptions v;
+    v.T = frames;
     v.storage = storage;
+    v.activations = memory == "low" ? Activations::recomputed : Activations::kept;
     return v;
   }
   Stprivacy anonymiser(const Backend& backend) const {
@@ -69,7 +74,7 @@ struct Setting {
   explicit Setting(const Arguments& a) : backend(device_named(a.device)), B(a.batch) {
     bench::refuse_emulation(backend.device());
     backend.multiply_in(a.math);
-    batch.input.clip = random_tensor(backend, {B, 3, 16, 112, 112}, "clip");
+    batch.input.clip = random_tensor(backend, {B, 3, a.frames, 112, 112}, "clip");
     std::vector<int> labels;
     std::vector<float> attributes;
     for (std::int64_t b = 0; b < B; ++b) {
@@ -108,14 +113,15 @@ Measured train_step(const Arguments& a) {
   const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0}), privacy(s.backend, 3, {a.vit(), 5, 1.0});
   Optimizer for_anonymiser = adamw(anonymiser.parameters());
   Optimizer for_action = adamw(action.parameters()), for_privacy = adamw(privacy.parameters());
+  const Activations waiting = a.memory == "fast" ? Activations::kept : Activations::recomputed;
   std::uint64_t step = 0;
   const auto run = [&] {
     std::vector<Tensor> noise;
     for (std::uint64_t m = 0; m < 3; ++m) {
-      noise.push_back(gumbel_noise(s.backend, {s.B, 392, 2}, 1, stream_id("noise", {step, m})));
+      noise.push_back(gumbel_noise(s.backend, {s.B, a.vit().tokens(), 2}, 1, stream_id("noise", {step, m})));
     }
     ++step;
-    AnonymiserStep pass(anonymiser, s.batch, noise, {});
+    AnonymiserStep pass(anonymiser, s.batch, noise, {}, waiting);
     const RecogniserView view = pass.view();
     action_gradients(action, view, s.batch, {}, !a.graph, 1);
     for_action.issue({1e-5});
@@ -156,10 +162,10 @@ Measured recogniser_step(const Arguments& a) {
   const Setting s(a);
   const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0});
   Optimizer optimizer = adamw(action.parameters());
-  std::vector<float> kept(static_cast<std::size_t>(s.B * 392));
+  std::vector<float> kept(static_cast<std::size_t>(s.B * a.vit().tokens()));
   Random random(1, stream_id("kept"));
   for (float& k : kept) k = random.chance(0.343) ? 1.0f : 0.0f;
-  const RecogniserView view = {s.batch.input, Tensor::from(s.backend, {s.B, 392}, kept)};
+  const RecogniserView view = {s.batch.input, Tensor::from(s.backend, {s.B, a.vit().tokens()}, kept)};
   return measured(s, a, [&] {
     action_gradients(action, view, s.batch, {}, false, 1);
     optimizer.step({1e-5});
@@ -182,6 +188,10 @@ Arguments parse(int argc, char** argv) {
       a.math = Math::tf32;
     } else if (word == "--graph") {
       a.graph = true;
+    } else if (word == "--frames" && i + 1 < argc) {
+      a.frames = std::atoi(argv[++i]);
+    } else if (word == "--memory" && i + 1 < argc) {
+      a.memory = argv[++i];
     } else if (word == "--profile") {
       a.profile = true;
     } else {

@@ -6,10 +6,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <mutex>
 #include <unordered_map>
 
+#include "engine/pool.h"
 #include "engine/text.h"
 
 namespace stp {
@@ -26,11 +26,15 @@ constexpr std::string_view kNames[] = {
 };
 constexpr std::size_t kKernels = std::size(kNames);
 
-// Sizes of the pool: powers of two with three steps between, so at most a quarter is wasted.
-std::size_t size_class(std::size_t bytes) {
-  std::size_t step = 64;
-  while (step * 8 < bytes) step *= 2;
-  return std::max<std::size_t>(64, (bytes + step - 1) / step * step);
+// Blocks whose bounds somebody watches lie apart.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+Pool::Blocks layout_of(Device device, const MemoryOptions& options) {
+  const bool watched = kSanitized || options.guard || device == Device::simt;
+  return watched ? Pool::Blocks::apart : Pool::Blocks::cut;
 }
 
 double seconds() {
@@ -41,10 +45,13 @@ double seconds() {
 }  // namespace
 
 struct Backend::State {
-  struct Block {
-    void* start;
-    std::size_t capacity, requested;
+  struct Handed {
+    Pool::Block block;
+    std::size_t requested;
   };
+
+  State(Device which, const KernelTable& kernels, MemoryOptions memory)
+      : device(which), table(&kernels), options(memory), pool(kernels.memory, layout_of(which, memory)) {}
 
   Device device;
   const KernelTable* table;
@@ -52,52 +59,26 @@ struct Backend::State {
   Math math = Math::exact;
 
   std::mutex mutex;
-  std::multimap<std::size_t, void*> free_blocks;  // by capacity
-  std::unordered_map<void*, Block> blocks;        // in use, by the pointer handed out
-  MemoryUse use;
+  Pool pool;
+  std::unordered_map<void*, Handed> blocks;  // in use, by the pointer handed out
+  std::size_t in_use = 0, peak = 0;
   std::int64_t damaged = 0;
 
   bool profiling = false;
   std::array<KernelUse, kKernels> profile{};
 
-  ~State() { drop_free_blocks(); }
-
-  void drop_free_blocks() {
-    for (const auto& [capacity, start] : free_blocks) {
-      table->memory.release(start);
-      use.held -= capacity;
-    }
-    free_blocks.clear();
-  }
-
-  void* take(std::size_t capacity) {
-    if (const auto found = free_blocks.find(capacity); found != free_blocks.end()) {
-      void* start = found->second;
-      free_blocks.erase(found);
-      return start;
-    }
-    void* start = table->memory.allocate(capacity);
-    if (!start) {
-      drop_free_blocks();
-      start = table->memory.allocate(capacity);
-    }
-    if (!start) fail("memory: {} has no {} bytes left; use a smaller batch", name_of(device), capacity);
-    use.held += capacity;
-    return start;
-  }
-
   // Guard bands and NaN are written and read by the host: the devices that tests ask for them share its memory.
-  void fill_guards(const Block& block) const {
-    auto* bytes = static_cast<unsigned char*>(block.start);
+  void fill_guards(const Handed& handed) const {
+    auto* bytes = static_cast<unsigned char*>(handed.block.start);
     std::fill(bytes, bytes + kGuard, kGuardByte);
-    std::fill(bytes + kGuard + block.requested, bytes + block.capacity, kGuardByte);
+    std::fill(bytes + kGuard + handed.requested, bytes + handed.block.bytes, kGuardByte);
   }
 
-  bool guards_intact(const Block& block) const {
-    const auto* bytes = static_cast<const unsigned char*>(block.start);
+  bool guards_intact(const Handed& handed) const {
+    const auto* bytes = static_cast<const unsigned char*>(handed.block.start);
     const auto intact = [](unsigned char byte) { return byte == kGuardByte; };
     return std::all_of(bytes, bytes + kGuard, intact) &&
-           std::all_of(bytes + kGuard + block.requested, bytes + block.capacity, intact);
+           std::all_of(bytes + kGuard + handed.requested, bytes + handed.block.bytes, intact);
   }
 };
 
@@ -115,14 +96,11 @@ bool hold_instructions_once() {
 
 Backend::Backend(Device device, MemoryOptions options) : Backend(device, stp::kernels(device), options) {}
 
-Backend::Backend(Device device, const KernelTable& table, MemoryOptions options)
-    : state_(std::make_shared<State>()) {
+Backend::Backend(Device device, const KernelTable& table, MemoryOptions options) {
   static const bool held = hold_instructions_once();  // before the first kernel of any backend
   static_cast<void>(held);
   if (!present(device)) refuse("device {} is not present on this machine; use --device cpu", name_of(device));
-  state_->device = device;
-  state_->table = &table;
-  state_->options = options;
+  state_ = std::make_shared<State>(device, table, options);
 }
 
 Device device_named(std::string_view name) {
@@ -141,16 +119,17 @@ void* Backend::allocate(std::size_t bytes) const {
   State& s = *state_;
   const std::lock_guard lock(s.mutex);
   const std::size_t margin = s.options.guard ? kGuard : 0;
-  State::Block block{nullptr, size_class(bytes + 2 * margin), bytes};
-  block.start = s.take(block.capacity);
-  if (s.options.guard) s.fill_guards(block);
-  void* const memory = static_cast<char*>(block.start) + margin;
+  const State::Handed handed = {s.pool.allocate(bytes + 2 * margin), bytes};
+  if (!handed.block.start)
+    fail("memory: {} has no {} bytes left; use a smaller batch", name_of(s.device), bytes);
+  if (s.options.guard) s.fill_guards(handed);
+  void* const memory = static_cast<char*>(handed.block.start) + margin;
   if (s.options.poison) {
     std::fill_n(static_cast<float*>(memory), bytes / sizeof(float), std::numeric_limits<float>::quiet_NaN());
   }
-  s.use.in_use += block.capacity;
-  s.use.peak = std::max(s.use.peak, s.use.in_use);
-  s.blocks.emplace(memory, block);
+  s.in_use += handed.block.bytes;
+  s.peak = std::max(s.peak, s.in_use);
+  s.blocks.emplace(memory, handed);
   return memory;
 }
 
@@ -158,21 +137,21 @@ void Backend::release(void* memory) const noexcept {
   State& s = *state_;
   const std::lock_guard lock(s.mutex);
   const auto found = s.blocks.find(memory);
-  const State::Block block = found->second;
+  const State::Handed handed = found->second;
   s.blocks.erase(found);
-  if (s.options.guard && !s.guards_intact(block)) ++s.damaged;
-  s.use.in_use -= block.capacity;
-  s.free_blocks.emplace(block.capacity, block.start);
+  if (s.options.guard && !s.guards_intact(handed)) ++s.damaged;
+  s.in_use -= handed.block.bytes;
+  s.pool.release(handed.block);
 }
 
 MemoryUse Backend::memory_use() const {
   const std::lock_guard lock(state_->mutex);
-  return state_->use;
+  return {state_->in_use, state_->peak, state_->pool.held()};
 }
 
 void Backend::reset_peak() const {
   const std::lock_guard lock(state_->mutex);
-  state_->use.peak = state_->use.in_use;
+  state_->peak = state_->in_use;
 }
 
 std::int64_t Backend::damaged_blocks() const {

@@ -52,6 +52,10 @@ Tensor Optimizer::issue(const std::vector<double>& rates) {
                       .epsilon = static_cast<float>(options_.epsilon),
                       .step = ++steps_};
   backend.run(&KernelTable::adamw, args);
+  // Where the host sees the norm without waiting, networks that learn in turns share the memory of their
+  // gradients; those of a step that failed stay, for whoever asks which of them is not finite.
+  const bool seen = backend.device() != Device::cuda;
+  if (seen && std::isfinite(*norm_.f32())) parameters_.clear_gradients();
   return norm_;
 }
 

@@ -49,13 +49,15 @@ Parameters::Parameters(const Backend& backend, std::uint64_t seed,
                        const std::function<void(ParameterScope)>& construct, Element storage)
     : backend_(backend) {
   construct(ParameterScope(this, ""));
-  const auto zeros = [&](Element type) {
-    const std::size_t bytes = static_cast<std::size_t>(elements_) * bytes_of(type);
-    auto buffer = std::make_shared<Buffer>(backend, bytes);
-    backend.kernels().memory.zero(buffer->data(), bytes);
+  const auto bytes = [&](Element type) { return static_cast<std::size_t>(elements_) * bytes_of(type); };
+  const auto zeros = [&](Element type) {  // the gaps between windows, too, have values
+    auto buffer = std::make_shared<Buffer>(backend, bytes(type));
+    backend.kernels().memory.zero(buffer->data(), buffer->bytes());
     return buffer;
   };
-  memory_ = {zeros(Element::f32), zeros(Element::f32), storage == Element::bf16 ? zeros(storage) : nullptr};
+  memory_ = {.values = zeros(Element::f32),
+             .gradients = std::make_shared<LazyBuffer>(backend, bytes(Element::f32)),
+             .rounded = storage == Element::bf16 ? zeros(storage) : nullptr};
   for (Parameter& p : all_) p.tensor = Tensor::window(p.shape, memory_, static_cast<std::size_t>(p.begin));
   freeze(false);
   initialise(seed);
@@ -82,11 +84,6 @@ const Parameter* Parameters::find(const std::string& name) const {
 
 void Parameters::freeze(bool frozen) const {
   for (const Parameter& p : all_) p.tensor.set_wants_gradient(p.learns && !frozen);
-}
-
-void Parameters::clear_gradients() const {
-  backend_.kernels().memory.zero(memory_.gradients->data(),
-                                 static_cast<std::size_t>(elements_) * sizeof(float));
 }
 
 void Parameters::initialise(std::uint64_t seed) const {

@@ -1,4 +1,6 @@
 // The parameters of one network: one allocation for the values, one for the gradients, a name for each window.
+// The gradients' is there from the first contribution until they are cleared, which a step of the optimizer
+// does: networks that learn in turns use the same memory for it, one after another.
 #pragma once
 
 #include <functional>
@@ -68,12 +70,13 @@ class Parameters {
   const Backend& backend() const { return backend_; }
 
   float* values() const { return static_cast<float*>(memory_.values->data()); }
-  float* gradients() const { return static_cast<float*>(memory_.gradients->data()); }
+  float* gradients() const { return static_cast<float*>(memory_.gradients->taken().data()); }
   Out rounded() const { return memory_.rounded ? Out{memory_.rounded->data(), Element::bf16} : Out{}; }
 
   // A frozen network passes gradients on to its inputs and computes none for its parameters.
   void freeze(bool frozen) const;
-  void clear_gradients() const;
+  // They are zeros from here on, and their memory is free for others.
+  void clear_gradients() const { memory_.gradients->give_back(); }
   // Starts again from `seed`: what an attacker's restart does.
   void initialise(std::uint64_t seed) const;
 

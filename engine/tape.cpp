@@ -1,6 +1,7 @@
 #include "engine/tape.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace stp {
 
@@ -26,6 +27,21 @@ void Tape::backward() {
     const auto reached = [](const Tensor& output) { return output.has_gradient(); };
     if (std::any_of(step.outputs.begin(), step.outputs.end(), reached)) step.backward();
   }
+}
+
+Tensor checkpointed(Tape* tape, std::function<Tensor(Tape*)> fn) {
+  if (!tape) return fn(nullptr);
+  // Recorded and forgotten: ops compute the same bits as they will again, and tell whether a gradient is
+  // wanted.
+  Tape forgotten;
+  const Tensor out = fn(&forgotten);
+  if (forgotten.empty()) return out;
+  tape->record({out}, [fn = std::move(fn), out = out.slot()] {
+    Tape again;
+    fn(&again).take_gradient(out);
+    again.backward();
+  });
+  return out;
 }
 
 bool records(const Tape* tape, std::initializer_list<Tensor> inputs) {

@@ -41,6 +41,12 @@ class Tape {
   std::vector<Step> steps_;
 };
 
+// Runs `fn`, which makes one tensor and records on the tape it is given. Nothing of what it computes on the way
+// is kept: backward runs it again, then goes back through it. The same values and gradients, to the bit, for
+// one more forward pass in time, and for the memory of one `fn` at a time (Chen et al., 2016). Whatever fn
+// reads must be the same then: weights included.
+Tensor checkpointed(Tape* tape, std::function<Tensor(Tape*)> fn);
+
 // Whether an op has to record: there is a tape, and one of its inputs wants a gradient.
 bool records(const Tape* tape, std::initializer_list<Tensor> inputs);
 

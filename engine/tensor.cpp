@@ -8,11 +8,13 @@ struct Tensor::Slot {
   explicit Slot(const Backend& device) : backend(device) {}
 
   Backend backend;
-  std::shared_ptr<Buffer> gradients;  // null until the first contribution
-  bool window = false;
+  std::shared_ptr<LazyBuffer> shared;  // of a window: where its gradient lies among others
+  std::shared_ptr<Buffer> own;         // of another tensor: null until the first contribution
   bool wants_gradient = false;
-  bool contributed = false;
+  bool contributed = false;  // to `own`
   bool kept = false;
+
+  const Buffer* gradients() const { return shared ? shared->present() : own.get(); }
 };
 
 namespace {
@@ -39,6 +41,14 @@ std::vector<float> download(const Backend& backend, const void* from, std::int64
 }
 
 }  // namespace
+
+const Buffer& LazyBuffer::taken() {
+  if (!buffer_) {
+    buffer_ = std::make_unique<Buffer>(backend_, bytes_);
+    backend_.kernels().memory.zero(buffer_->data(), bytes_);
+  }
+  return *buffer_;
+}
 
 Tensor::Tensor(const Backend& backend, const Shape& shape, Element type)
     : shape_(shape),
@@ -71,8 +81,8 @@ Tensor Tensor::window(const Shape& shape, Shared memory, std::size_t first) {
   t.slot_ = std::make_shared<Slot>(memory.values->backend());
   t.values_ = std::move(memory.values);
   t.rounded_ = std::move(memory.rounded);
-  t.slot_->gradients = std::move(memory.gradients);
-  t.slot_->window = t.slot_->wants_gradient = t.slot_->contributed = true;
+  t.slot_->shared = std::move(memory.gradients);
+  t.slot_->wants_gradient = true;
   return t;
 }
 
@@ -98,6 +108,24 @@ Tensor Tensor::slot() const {
   Tensor t = *this;
   t.values_.reset();
   t.rounded_.reset();
+  t.again_.reset();
+  return t;
+}
+
+const Tensor& Tensor::set_again(std::function<Tensor()> again) {
+  again_ = std::make_shared<const std::function<Tensor()>>(std::move(again));
+  return *this;
+}
+
+Tensor Tensor::lean() const {
+  Tensor t = *this;
+  if (again_) t.values_.reset();
+  return t;
+}
+
+Tensor Tensor::whole() const {
+  Tensor t = *this;
+  if (!values_ && again_) t.values_ = (*again_)().values_;
   return t;
 }
 
@@ -106,7 +134,9 @@ const Tensor& Tensor::set_wants_gradient(bool wanted) const {
   slot_->wants_gradient = wanted;
   return *this;
 }
-bool Tensor::has_gradient() const { return slot_ && slot_->contributed; }
+bool Tensor::has_gradient() const {
+  return slot_ && (slot_->shared ? slot_->shared->present() != nullptr : slot_->contributed);
+}
 
 In Tensor::in() const { return values_ ? In{element(*values_, first_, type_), type_} : In{}; }
 In Tensor::in(Element type) const {
@@ -121,22 +151,24 @@ const float* Tensor::f32() const {
 
 Grad Tensor::grad() const {
   if (!wants_gradient()) return {};
-  if (!slot_->gradients) slot_->gradients = std::make_shared<Buffer>(slot_->backend, bytes(elements(), type_));
+  if (slot_->shared) return {element(slot_->shared->taken(), first_, type_), type_, true};
+  if (!slot_->own) slot_->own = std::make_shared<Buffer>(slot_->backend, bytes(elements(), type_));
   const bool add = std::exchange(slot_->contributed, true);
-  return {element(*slot_->gradients, first_, type_), type_, add};
+  return {element(*slot_->own, first_, type_), type_, add};
 }
 
 In Tensor::gradient() const {
   check(has_gradient(), "tensor {}: no gradient was contributed", shape_);
-  return {element(*slot_->gradients, first_, type_), type_};
+  return {element(*slot_->gradients(), first_, type_), type_};
 }
 
 void Tensor::clear_gradient() const {
-  if (slot_->window) {
-    backend().kernels().memory.zero(element(*slot_->gradients, first_, type_), bytes(elements(), type_));
+  if (slot_->shared) {
+    if (!has_gradient()) return;
+    backend().kernels().memory.zero(element(*slot_->gradients(), first_, type_), bytes(elements(), type_));
     return;
   }
-  slot_->gradients.reset();
+  slot_->own.reset();
   slot_->contributed = false;
 }
 
@@ -144,9 +176,9 @@ void Tensor::take_gradient(const Tensor& from) const {
   if (!wants_gradient() || !from.has_gradient()) return;
   check(from.elements() == elements() && from.type() == type(), "take_gradient: {} from {}", shape_,
         from.shape_);
-  const bool movable = !slot_->contributed && !from.slot_->window && !from.slot_->kept;
+  const bool movable = !slot_->shared && !slot_->contributed && !from.slot_->shared && !from.slot_->kept;
   if (movable) {
-    slot_->gradients = std::move(from.slot_->gradients);
+    slot_->own = std::move(from.slot_->own);
     slot_->contributed = true;
     from.clear_gradient();
   } else {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -31,6 +32,23 @@ class Buffer {
   std::size_t bytes_;
 };
 
+// A Buffer that is taken from the pool, as zeros, when it is first asked for, and can go back there.
+class LazyBuffer {
+ public:
+  LazyBuffer(const Backend& backend, std::size_t bytes) : backend_(backend), bytes_(bytes) {}
+  LazyBuffer(const LazyBuffer&) = delete;
+  LazyBuffer& operator=(const LazyBuffer&) = delete;
+
+  const Buffer& taken();
+  const Buffer* present() const { return buffer_.get(); }  // null if it is not there
+  void give_back() { buffer_.reset(); }
+
+ private:
+  Backend backend_;
+  std::size_t bytes_;
+  std::unique_ptr<Buffer> buffer_;
+};
+
 // Copying a Tensor shares its values and its gradient. An empty Tensor stands for "not given".
 //
 // The gradient comes to life with the first contribution: grad() hands a kernel the place to contribute to and
@@ -43,9 +61,12 @@ class Tensor {
   static Tensor filled(const Backend& backend, const Shape& shape, float value);
   static Tensor from(const Backend& backend, const Shape& shape, std::span<const float> values);
   // A window, from element `first`, on memory that many share: how parameters lie in one allocation. Its
-  // gradient always exists and is added to. `rounded`, if given, is a copy of the values in bf16.
+  // gradient is zeros until something is contributed to any of them, and is always added to. `rounded`, if
+  // given, is a copy of the values in bf16.
   struct Shared {
-    std::shared_ptr<Buffer> values, gradients, rounded;
+    std::shared_ptr<Buffer> values;
+    std::shared_ptr<LazyBuffer> gradients;
+    std::shared_ptr<Buffer> rounded;
   };
   static Tensor window(const Shape& shape, Shared memory, std::size_t first);
 
@@ -63,6 +84,13 @@ class Tensor {
   // The same gradient without the values: what a backward captures of a tensor whose values it does not read,
   // so that their memory can go.
   Tensor slot() const;
+
+  // Values that are cheaper to compute again than to keep: `again` computes them, to the same bits. A backward
+  // that reads them captures lean(), which holds their memory only if nothing is known to compute them, and
+  // reads whole() of that.
+  const Tensor& set_again(std::function<Tensor()> again);
+  Tensor lean() const;
+  Tensor whole() const;
 
   bool wants_gradient() const;
   const Tensor& set_wants_gradient(bool wanted) const;
@@ -96,6 +124,7 @@ class Tensor {
   std::shared_ptr<Buffer> values_;   // null in a slot()
   std::shared_ptr<Buffer> rounded_;  // of a window
   std::shared_ptr<Slot> slot_;
+  std::shared_ptr<const std::function<Tensor()>> again_;  // computes values_
 };
 
 // int32 values, never differentiable: class labels, positions of kept tokens, offsets of clips.

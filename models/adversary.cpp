@@ -167,8 +167,11 @@ Tensor privacy_gradients(const Recogniser& privacy, const RecogniserView& view, 
 }
 
 AnonymiserStep::AnonymiserStep(const Stprivacy& anonymiser, const LabelledClips& batch,
-                               const std::vector<Tensor>& noise, const DropPathDraw& drop)
-    : anonymiser_(anonymiser), batch_(batch), pass_(anonymiser.train(&tape_, batch.input, noise, drop)) {}
+                               const std::vector<Tensor>& noise, const DropPathDraw& drop,
+                               Activations activations)
+    : anonymiser_(anonymiser),
+      batch_(batch),
+      pass_(anonymiser.train(&tape_, batch.input, noise, drop, {}, activations)) {}
 
 StepNumbers AnonymiserStep::finish(const AdversaryOptions& options, double weight) {
   std::vector<Tape::Term> terms = ratio_terms(&tape_, pass_, anonymiser_.options(), options.ratio_scope, 1);

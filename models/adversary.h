@@ -106,11 +106,12 @@ Tensor action_gradients(const Recogniser& action, const RecogniserView& view, co
 Tensor privacy_gradients(const Recogniser& privacy, const RecogniserView& view, const LabelledClips& batch,
                          const DropPathDraw& drop, bool gathered, double weight);
 
-// The anonymiser's pass, kept until its gradients are wanted: the recognisers may learn in between.
+// The anonymiser's pass, kept until its gradients are wanted: the recognisers may learn in between, while its
+// activations wait, or are `recomputed` when their turn comes.
 class AnonymiserStep {
  public:
   AnonymiserStep(const Stprivacy& anonymiser, const LabelledClips& batch, const std::vector<Tensor>& noise,
-                 const DropPathDraw& drop);
+                 const DropPathDraw& drop, Activations activations = Activations::kept);
   const StprivacyPass& pass() const { return pass_; }
   RecogniserView view() const { return view_of(pass_, batch_.input); }
 

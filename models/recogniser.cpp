@@ -24,7 +24,7 @@ Tensor Recogniser::classify(Tape* tape, Tensor x, const TokenView& view, std::in
                             const DropPathDraw& draw, const Observer& observe) const {
   const DropPath drop(x.backend(), options_.vit, B, view.packing, draw);
   for (std::size_t i = 0; i < trunk_.blocks.size(); ++i) {
-    x = trunk_.blocks[i](tape, x, view, drop(i));
+    x = trunk_.block(tape, i, x, view, drop(i));
     show(observe, numbered("block.", i), x);
   }
   const Tensor pooled = fc_norm_(tape, masked_mean(tape, x, view.keep, view.packing));

@@ -97,7 +97,8 @@ Tensor Stprivacy::head(Tape* tape, const Tensor& x, const Observer& observe) con
 }
 
 StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::vector<Tensor>& noise,
-                               const DropPathDraw& draw, const Observer& observe) const {
+                               const DropPathDraw& draw, const Observer& observe,
+                               Activations activations) const {
   const Backend& backend = parameters_.backend();
   const std::int64_t B = input.batch(), S = options_.vit.slots();
   check(noise.size() == scorers_.size(), "anonymiser: {} noise tensors for {} scorers", noise.size(),
@@ -109,13 +110,17 @@ StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::ve
   Tensor x = trunk_.embed(tape, input, observe);
   for (std::size_t i = 0; i < trunk_.blocks.size(); ++i) {
     if (const auto m = scorer_before(i)) {
-      const Tensor logprob = scorers_[*m](tape, x, pass.keep, S);
+      // Its layers are computed again in backward: a thirtieth of a pass for a sixth of the memory.
+      const auto score = [scorer = scorers_[*m], x, keep = pass.keep, S](Tape* t) {
+        return scorer(t, x, keep, S);
+      };
+      const Tensor logprob = checkpointed(tape, score);
       show(observe, numbered("logprob.", *m), logprob);
       const Tensor evidence = options_.decide_on_probability ? exponential(tape, logprob) : logprob;
       pass.keep = decide(tape, evidence, noise[*m], pass.keep, static_cast<float>(options_.temperature));
       pass.decisions.push_back(pass.keep);
     }
-    x = trunk_.blocks[i](tape, x, {pass.keep, {}}, drop(i));
+    x = trunk_.block(tape, i, x, {pass.keep, {}}, drop(i), activations);
     show(observe, numbered("block.", i), x);
   }
   pass.features = x;

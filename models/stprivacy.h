@@ -60,8 +60,10 @@ class Stprivacy {
   Stprivacy(const Backend& backend, std::uint64_t seed, const StprivacyOptions& options);
 
   // Training: nothing is dropped, the decision travels along. noise: Gumbel noise (B, N, 2) for each scorer.
+  // A pass whose backward has to wait may have its blocks recomputed then.
   StprivacyPass train(Tape* tape, const ClipInput& input, const std::vector<Tensor>& noise,
-                      const DropPathDraw& drop = {}, const Observer& observe = {}) const;
+                      const DropPathDraw& drop = {}, const Observer& observe = {},
+                      Activations activations = Activations::kept) const;
   // Inference: tokens really go. `keep` replaces the ratios of the options (the deployment dial); empty: as
   // trained.
   Anonymised anonymise(const ClipInput& input, const std::vector<double>& keep = {},

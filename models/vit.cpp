@@ -84,6 +84,14 @@ Tensor Trunk::embed_rows(Tape* tape, const ClipInput& input, const Indices& rows
                                      stored_as(tape, places, options.storage));
 }
 
+Tensor Trunk::block(Tape* tape, std::size_t index, const Tensor& x, const TokenView& view,
+                    const BranchFactors& drop, Activations activations) const {
+  if (options.activations == Activations::kept && activations == Activations::kept)
+    return blocks[index](tape, x, view, drop);
+  return checkpointed(tape,
+                      [block = blocks[index], x, view, drop](Tape* t) { return block(t, x, view, drop); });
+}
+
 DropPath::DropPath(const Backend& backend, const VitOptions& options, std::int64_t B, const Packing& packing,
                    const DropPathDraw& draw)
     : backend_(backend), options_(options), draw_(draw), rows_(static_cast<std::size_t>(B), 1) {

@@ -10,12 +10,17 @@
 
 namespace stp {
 
+// What a training pass keeps of each block for backward: what its ops ask for, or only its input, from which
+// backward runs the block again.
+enum class Activations { kept, recomputed };
+
 struct VitOptions {
   int T = 16, Y = 112, X = 112;  // frames, rows, columns of a clip
   int t = 2, y = 16, x = 16;     // of a tubelet
   std::int64_t E = 384, heads = 6, depth = 12, mlp_ratio = 4;
   double drop_path = 0;            // rate of the last block, rising linearly from 0 at the first
   Element storage = Element::f32;  // of the blocks' activations and their gradients
+  Activations activations = Activations::kept;
   AttentionOptions attention;
 
   // Throws Error (usage) unless sizes are positive, the clip is whole tubelets and E is whole heads.
@@ -59,6 +64,9 @@ struct Trunk {
   Tensor embed(Tape* tape, const ClipInput& input, const Observer& observe = {}) const;
   // The same from the input itself, for the tokens at `rows` of all B N: (count, E).
   Tensor embed_rows(Tape* tape, const ClipInput& input, const Indices& rows) const;
+  // Through one block. It is recomputed in backward if the options say so, or the caller.
+  Tensor block(Tape* tape, std::size_t index, const Tensor& x, const TokenView& view, const BranchFactors& drop,
+               Activations activations = Activations::kept) const;
 
  private:
   // The patch embedding for tubelets laid out as the input's are. An anonymiser's go from its pixel head to a

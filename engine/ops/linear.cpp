@@ -80,7 +80,7 @@ Typed typed_gradient(const Tensor& out, Element type) {
 }
 
 // What backward has to keep of an input: its values only if the weight learns.
-Tensor kept(const Tensor& x, const Tensor& weight) { return weight.wants_gradient() ? x : x.slot(); }
+Tensor kept(const Tensor& x, const Tensor& weight) { return weight.wants_gradient() ? x.lean() : x.slot(); }
 
 }  // namespace
 
@@ -99,7 +99,7 @@ Tensor linear(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& b
   if (!recording) return out;
   tape->record({out}, [x = kept(x, weight), weight, bias, residual = residual.slot(), out = out.slot()] {
     const Typed dout = typed_gradient(out, x.type());
-    backward(x, weight, bias, dout.in, x.grad());
+    backward(x.whole(), weight, bias, dout.in, x.grad());
     residual.take_gradient(out);
   });
   return out;
@@ -152,7 +152,8 @@ Tensor mlp(Tape* tape, const Tensor& x, const MlpWeights& w, const Tensor& resid
     device.run(&KernelTable::gelu_backward, through_gelu);
     if (again || w.fc2_bias.wants_gradient())
       backward(again ? again : before, w.fc2_weight, w.fc2_bias, out.gradient(), {});
-    backward(x, w.fc1_weight, w.fc1_bias, gradient.in(), x.grad());
+    again = {};
+    backward(x.whole(), w.fc1_weight, w.fc1_bias, gradient.in(), x.grad());
     residual.take_gradient(out);
   });
   return out;

@@ -28,6 +28,7 @@ Tensor layer_norm(Tape* tape, const Tensor& x, const Tensor& weight, const Tenso
   backend.run(&KernelTable::layer_norm_forward, forward);
   if (!recording) return out;
 
+  out.set_again([x, weight, bias, epsilon] { return layer_norm(nullptr, x, weight, bias, epsilon); });
   tape->record({out}, [x, weight, bias, out = out.slot(), mean, rstd] {
     const bool learns = weight.wants_gradient() || bias.wants_gradient();
     const std::int64_t E = x.size(-1);

@@ -142,6 +142,56 @@ TEST_CASE("memory comes from a pool: a second round takes nothing from the devic
   CHECK(backend.memory_use().in_use == 0);
 }
 
+TEST_CASE("checkpointed: nothing of the way is kept, and values and gradients are the same bits") {
+  const auto run = [](bool checkpoint, std::size_t& waiting) {
+    const Backend backend = watched();
+    const Tensor x = Tensor::from(backend, {4, 64}, counting(256)).set_wants_gradient(true);
+    const Tensor weight = Tensor::filled(backend, {64}, 0.5f), bias = Tensor::filled(backend, {64}, 0.1f);
+    weight.set_wants_gradient(true);
+    bias.set_wants_gradient(true);
+    const auto layers = [=](Tape* tape) {
+      return layer_norm(tape, gelu(tape, gelu(tape, layer_norm(tape, x, weight, bias, 1e-6f))), weight, bias,
+                        1e-6f);
+    };
+    const std::size_t before = backend.memory_use().in_use;
+    Tape tape;
+    const Tensor out = checkpoint ? checkpointed(&tape, layers) : layers(&tape);
+    waiting = backend.memory_use().in_use - before;
+    tape.backward({{squared_error(&tape, out, x.detach()), 1}});
+    std::vector<float> all = out.values();
+    for (const Tensor& t : {x, weight, bias}) {
+      const std::vector<float> gradient = t.gradient_values();
+      all.insert(all.end(), gradient.begin(), gradient.end());
+    }
+    return all;
+  };
+  std::size_t kept = 0, recomputed = 0;
+  CHECK(run(true, recomputed) == run(false, kept));
+  CHECK(recomputed < kept / 2);
+}
+
+TEST_CASE("checkpointed: nothing is recorded where no gradient is wanted, nor without a tape") {
+  const Backend backend = watched();
+  const Tensor x = Tensor::from(backend, {2}, counting(2));
+  Tape tape;
+  CHECK_FALSE(checkpointed(&tape, [=](Tape* t) { return exponential(t, x); }).wants_gradient());
+  CHECK(tape.empty());
+  x.set_wants_gradient(true);
+  CHECK_FALSE(checkpointed(nullptr, [=](Tape* t) { return exponential(t, x); }).wants_gradient());
+}
+
+TEST_CASE("values that can be computed again need not be kept, and come back to the bit") {
+  const Backend backend = watched();
+  const Tensor x = Tensor::from(backend, {1, 3}, counting(3)).set_wants_gradient(true);
+  const Tensor ones = Tensor::filled(backend, {3}, 1), zeros = Tensor::filled(backend, {3}, 0);
+  Tape tape;
+  const Tensor normal = layer_norm(&tape, x, ones, zeros, 1e-6f);
+  CHECK_FALSE(normal.lean().in());
+  CHECK(normal.lean().whole().values() == normal.values());
+  CHECK(x.lean().in().data == x.in().data);  // nothing is known to compute x
+  CHECK_FALSE(normal.slot().whole().in());
+}
+
 TEST_CASE("a write outside a block is seen") {
   const Backend backend = watched();
   {
@@ -164,6 +214,12 @@ TEST_CASE("parameters: names once, windows of one allocation, frozen on request"
   CHECK(bias.values() == std::vector<float>(3, 1.0f));
   for (float w : weight.values()) CHECK(std::abs(w) <= 0.04f);
   CHECK(weight.grad().add);  // gradients exist from the start, as zeros
+  CHECK(weight.has_gradient());
+  const std::size_t with_gradients = backend.memory_use().in_use;
+  parameters.clear_gradients();  // their memory goes, and they are zeros again
+  CHECK(backend.memory_use().in_use < with_gradients);
+  CHECK_FALSE(weight.has_gradient());
+  CHECK(weight.gradient_values() == std::vector<float>(15, 0.0f));
   parameters.freeze(true);
   CHECK_FALSE(weight.grad());
   parameters.freeze(false);

@@ -137,6 +137,10 @@ void add_networks(Schema& s, Recipe& r) {
       "fp32; tf32: f32 whose products round their operands to 10 bits on cuda, and are exact on cpu; bf16: the "
       "blocks' activations stored in 16 bits; auto: bf16 where the device multiplies it natively, else fp32",
       one_of({"fp32", "tf32", "bf16", "auto"}));
+  s.add("train.memory", &r.train.memory,
+        "what backward computes again instead of keeping it, to the same bits; fast: little; normal: also the "
+        "anonymiser's blocks while the recognisers learn; low: the blocks of all, for long clips",
+        one_of({"fast", "normal", "low"}));
   s.add("train.batch", &r.train.batch, "clips of a step", between(1, 65536));
   s.add("train.accumulate", &r.train.accumulate, "batches whose gradients make one step", between(1, 4096));
   s.add("train.save_every", &r.train.save_every, "steps between checkpoints", at_least(1));
@@ -265,6 +269,7 @@ VitOptions Recipe::vit() const {
   v.mlp_ratio = model.mlp_ratio;
   v.drop_path = model.drop_path;
   v.storage = train.precision == "bf16" ? Element::bf16 : Element::f32;
+  v.activations = train.memory == "low" ? Activations::recomputed : Activations::kept;
   v.attention = {static_cast<float>(model.smoothing), model.score_scale == "token"};
   return v;
 }

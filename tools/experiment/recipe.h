@@ -115,7 +115,7 @@ struct EvaluateRecipe {
 };
 
 struct TrainRecipe {
-  std::string precision = "fp32";
+  std::string precision = "fp32", memory = "normal";
   int batch = 8, accumulate = 1;
   std::int64_t save_every = 200, log_every = 10;
 };

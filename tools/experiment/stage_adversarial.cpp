@@ -136,8 +136,9 @@ class AdversarialStage : public Stage {
 
   std::unique_ptr<AnonymiserStep> pass(const LabelledClips& batch, int round, int part) const {
     const int draw = round * parts_ + part;
+    const Activations waiting = e_.recipe.train.memory == "fast" ? Activations::kept : Activations::recomputed;
     return std::make_unique<AnonymiserStep>(*e_.anonymiser, batch, draw_noise(e_, name(), number_, draw),
-                                            drop_draw(e_, "anonymiser", number_, draw));
+                                            drop_draw(e_, "anonymiser", number_, draw), waiting);
   }
 
   // Recognisers first, then the anonymiser through them as they are then.
