@@ -1,15 +1,20 @@
-// Times the loader on real clips: every video below a folder to 16 x 112 x 112 by two threads, in clips a second.
-//   bench_loader [FOLDER] [--epochs N] [--workers N] [--recipe]
+// Times the loader on real clips: every video below a folder to 16 x 112 x 112 by two threads, in clips a
+// second.
+//   bench_loader [FOLDER] [--epochs N] [--workers N] [--recipe] [--cache DIR] [--step SECONDS_PER_CLIP]
 // FOLDER holds CLASS/VIDEO; without it jhmdb/videos below STPRIVACY_DATA (default ../shared/data) is read. Each
 // round makes a new loader, which knows nothing of the files (first epoch), and goes on with it (later epochs).
-// Clips are cut from the middle, as bench/loader_peer.py does it; --recipe: as vp_hmdb51.toml trains on them.
-// Prints one line a measurement, "name median clips/s".
+// Clips are cut from the middle, as bench/loader_peer.py does it; --recipe: as vp_hmdb51.toml trains on them;
+// --cache: with decoded clips on disk, in DIR. Prints one line a measurement, "name median clips/s".
+// --step: instead, what a training step that takes so long a clip waits for its batches, one pass over 64
+// clips.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "bench/timing.h"
@@ -24,6 +29,8 @@ struct Arguments {
   std::filesystem::path folder;
   int epochs = 5, workers = 2;
   bool recipe = false;
+  std::filesystem::path cache;
+  double step = 0;
 };
 
 std::filesystem::path recordings() {
@@ -37,14 +44,18 @@ Arguments parse(int argc, char** argv) {
     const std::string flag = argv[i];
     const auto value = [&] {
       check(i + 1 < argc, "bench_loader: {} wants a value", flag);
-      return std::atoi(argv[++i]);
+      return argv[++i];
     };
     if (flag == "--epochs") {
-      a.epochs = value();
+      a.epochs = std::atoi(value());
     } else if (flag == "--workers") {
-      a.workers = value();
+      a.workers = std::atoi(value());
     } else if (flag == "--recipe") {
       a.recipe = true;
+    } else if (flag == "--cache") {
+      a.cache = value();
+    } else if (flag == "--step") {
+      a.step = std::atof(value());
     } else {
       check(!flag.starts_with("-"), "bench_loader: no flag {}; see the head of bench/loader.cpp", flag);
       a.folder = flag;
@@ -67,6 +78,7 @@ std::vector<Item> items_of(const std::filesystem::path& folder) {
 LoaderOptions options_of(const Arguments& a) {
   LoaderOptions o;
   o.threads = a.workers;
+  o.cache_dir = a.cache;
   o.drop_last = false;
   o.crop.kind = a.recipe ? CropSpec::Kind::resized : CropSpec::Kind::centre;
   if (!a.recipe) {
@@ -106,11 +118,27 @@ void measure(const Arguments& a) {
   std::printf("first_epoch %.1f clips/s\nlater_epoch %.1f clips/s\n", median(first), median(later));
 }
 
+// The step only sleeps: the decoders have both processors, as they have beside a GPU.
+void measure_waiting(const Arguments& a) {
+  constexpr std::size_t kClips = 64;
+  std::vector<Item> items = items_of(a.folder);
+  items.resize(std::min(items.size(), kClips));
+  Loader loader(items, options_of(a));
+  Batch batch;
+  check(loader.next(batch), "bench_loader: no clips");  // nothing can be ahead of the first
+  const double first = loader.waited(), start = now();
+  do std::this_thread::sleep_for(std::chrono::duration<double>(a.step * batch.B));
+  while (loader.next(batch));
+  std::printf("first_batch %.3f s waited\nlater_batches %.6f s waited of %.1f\n", first,
+              loader.waited() - first, now() - start);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    measure(parse(argc, argv));
+    const Arguments arguments = parse(argc, argv);
+    arguments.step > 0 ? measure_waiting(arguments) : measure(arguments);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

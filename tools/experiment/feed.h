@@ -15,6 +15,7 @@ class Feed {
        std::uint64_t stream);
   LabelledClips batch(std::int64_t number);
   std::int64_t per_epoch() const { return loader_.batches(); }
+  const Loader& loader() const { return loader_; }
 
  private:
   Backend backend_;
