@@ -101,9 +101,10 @@ bool planes_of(const AVFrame& picture, Yuv420& planes) {
   const Siting siting = siting_of(picture, *av_pix_fmt_desc_get(AV_PIX_FMT_YUV420P));
   const bool known =
       (siting.x == kLibrary || siting.x == 0 || siting.x == 128) && (siting.y == kLibrary || siting.y == 128);
+  constexpr int kLeast = 16;  // the library has other rules for pictures of a few rows or columns
   const int width = picture.width, height = picture.height;
   if (plain_format(static_cast<AVPixelFormat>(picture.format)) != AV_PIX_FMT_YUV420P || !known) return false;
-  if (width % 2 != 0 || height % 2 != 0 || width < 4 || height < 4) return false;
+  if (width % 2 != 0 || height % 2 != 0 || width < kLeast || height < kLeast) return false;
   planes = {width,
             height,
             picture.data[0],

@@ -210,13 +210,15 @@ TEST_CASE("footage disk: when the disk is full or fails, training goes on and on
       for (const int nth : {1, 2, 4}) {
         CAPTURE(call);
         CAPTURE(nth);
-        const LoaderOptions options = options_with(folder / fmt::format("{}{}{}", call, nth, error));
+        LoaderOptions options = options_with(folder / fmt::format("{}{}{}", call, nth, error));
+        options.threads = 1;  // calls are counted without a lock
         std::vector<std::uint8_t> got;
         std::string trouble;
         {
           Loader loader(items, options);  // the folder is good when the run begins
           const faults::Armed armed({.call = call, .nth = nth, .error = error, .lasting = true});
           got = pixels(loader, 2);
+          loader.open({0, 0});  // the thread rests before the calls are sound again
           trouble = loader.cache_trouble();
         }
         CHECK(got == wanted);
@@ -238,10 +240,9 @@ TEST_CASE("footage disk: a folder that cannot be written is refused before anyth
   folder.write("file", "no folder");
   const std::string message =
       folder.error_of([&] { const Loader loader(items, options_with(folder / "file")); });
-  CHECK(message ==
-        "cache of decoded clips: cannot write DIR/file/probe: open its folder: Not a directory; name another "
-        "folder, "
-        "or none");
+  CHECK(message.starts_with(
+      "cache of decoded clips: cannot write DIR/file/probe: open its folder: Not a directory"));
+  CHECK(message.ends_with("; name another folder, or none"));
 }
 
 }  // namespace

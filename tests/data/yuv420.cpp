@@ -104,8 +104,15 @@ constexpr std::array<Place, 3> kPlaces{
 
 TEST_CASE("yuv420: the pixels are those of FFmpeg's scaler") {
   std::uint64_t seed = 0;
-  for (const auto& [width, height] :
-       {std::pair{4, 4}, {6, 4}, {8, 10}, {34, 18}, {64, 64}, {112, 112}, {320, 240}, {330, 6}, {1918, 8}})
+  for (const auto& [width, height] : {std::pair{16, 16},
+                                      {18, 16},
+                                      {20, 22},
+                                      {34, 18},
+                                      {64, 64},
+                                      {112, 112},
+                                      {320, 240},
+                                      {330, 18},
+                                      {1918, 20}})
     for (const Matrix& matrix : kMatrices)
       for (const bool full : {false, true})
         for (const Place& place : kPlaces) {
@@ -123,7 +130,7 @@ TEST_CASE("yuv420: the pixels are those of FFmpeg's scaler") {
 
 TEST_CASE("yuv420: grey is grey, and colours beyond the range are clipped, the lightest too") {
   for (const bool full : {false, true}) {
-    Planes planes(36, 8);
+    Planes planes(36, 18);
     const auto pixels = [&] { return converted(planes, AVCOL_SPC_UNSPECIFIED, full, AVCHROMA_LOC_CENTER); };
     std::ranges::fill(planes.u, std::uint8_t{128});
     std::ranges::fill(planes.v, std::uint8_t{128});
