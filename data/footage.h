@@ -8,10 +8,15 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace stp {
+
+class FootageDisk;
+class FrameSource;
+class StoredFootage;
 
 // One frame as clips are cut from it, 8-bit RGB.
 struct Picture {
@@ -53,25 +58,39 @@ class FootageStore {
   using Filters = std::function<std::unique_ptr<FrameFilter>(std::size_t)>;
   FootageStore(std::vector<std::filesystem::path> paths, int short_side, std::size_t cache_bytes,
                std::size_t whole_bytes = kWholeBytes, Filters filters = {});
+  ~FootageStore();
+  // From now on frames are also looked up on disk, and written there, of items without a filter.
+  void use(std::unique_ptr<FootageDisk> disk);
 
   struct Whole {
-    int frames = 0;                          // that decode; at least 1
-    std::shared_ptr<const Footage> footage;  // all of them, or null where they are not at hand
+    int frames = 0;                                    // that decode; at least 1
+    std::shared_ptr<const Footage> footage = {};       // all of them, or null where they are not at hand
+    std::shared_ptr<FrameSource> held = {};            // or all of them as the decoder left them, or null
+    std::shared_ptr<const StoredFootage> stored = {};  // or all of them on disk, or null
   };
-  // The length of a video and, if they are kept or had to be decoded anyway, its frames: of videos that take no
-  // more than whole_bytes, so that a long one does not fill the memory. Throws Error naming the file.
+  // The length of a video and what is at hand of it: its frames if they are kept, or as they were decoded to
+  // find the length, if they take no more than whole_bytes, so that a long one does not fill the memory. Throws
+  // Error naming the file.
   Whole whole(std::size_t item);
 
   // Shows the frames `numbers` (increasing, below whole.frames) one after the other. `whole` is what
-  // whole(item) gave; where it has no footage the video is decoded up to the last number. Throws Error naming
-  // the file.
+  // whole(item) gave, for this one thread; of what is held only the frames that are shown are converted and
+  // scaled; where nothing is at hand the video is decoded up to the last number. Throws Error naming the file.
   using Visitor = std::function<void(int, const Picture&)>;
-  void visit(std::size_t item, const Whole& whole, std::span<const int> numbers, const Visitor& visitor) const;
+  void visit(std::size_t item, const Whole& whole, std::span<const int> numbers, const Visitor& visitor);
 
   std::size_t cached_bytes() const;
 
  private:
-  std::shared_ptr<const Footage> keep(std::size_t item, int frames, Footage footage);
+  bool room_for(std::size_t bytes) const;
+  Whole decode(std::size_t item);
+  std::optional<std::uint64_t> key_of(std::size_t item);
+  Whole from_disk(std::size_t item);
+  bool show_stored(const StoredFootage& stored, std::span<const int> numbers, const Visitor& visitor) const;
+  std::shared_ptr<const Footage> keep(std::size_t item, Footage footage);
+  void show_held(std::size_t item, FrameSource& held, std::span<const int> numbers,
+                 const Visitor& visitor) const;
+  void show_decoded(std::size_t item, int frames, std::span<const int> numbers, const Visitor& visitor) const;
 
   std::unique_ptr<FrameFilter> filter(std::size_t item) const { return filters_ ? filters_(item) : nullptr; }
 
@@ -79,10 +98,12 @@ class FootageStore {
   int short_side_;
   std::size_t cache_bytes_, whole_bytes_;
   Filters filters_;
-  mutable std::mutex mutex_;  // guards what follows
+  std::unique_ptr<FootageDisk> disk_;  // or null
+  mutable std::mutex mutex_;           // guards what follows
   std::size_t cached_bytes_ = 0;
   std::vector<int> frames_;  // per item; 0: not known yet
   std::vector<std::shared_ptr<const Footage>> kept_;
+  std::vector<std::optional<std::uint64_t>> keys_;  // of the entries on disk, as far as they are known
 };
 
 }  // namespace stp

@@ -69,6 +69,10 @@ class VideoSource final : public FrameSource {
   const VideoInfo& info() const override { return reader_.info(); }
   bool next(Frame& frame) override { return reader_.next(frame); }
   bool skip() override { return reader_.skip(); }
+  bool hold() override { return reader_.hold(); }
+  void show(std::size_t number, Frame& frame) override { reader_.show(number, frame); }
+  std::size_t held_bytes() const override { return reader_.held_bytes(); }
+  void drop_held() override { reader_.drop_held(); }
   std::int64_t damaged() const override { return reader_.damaged(); }
   const std::string& damage() const override { return reader_.damage(); }
 
@@ -89,6 +93,23 @@ class PictureSource : public FrameSource {
     return true;
   }
   bool skip() override { return at_ < info_.declared_frames && ++at_ > 0; }
+  // Every picture is read, so that one that cannot be is found whether or not it is shown.
+  bool hold() override {
+    Frame frame;
+    if (!next(frame)) return false;
+    held_bytes_ += frame.rgb.size();
+    held_.push_back(std::move(frame));
+    return true;
+  }
+  void show(std::size_t number, Frame& frame) override {
+    check(number < held_.size(), "{}: frame {} is not held, {} are", info_.container, number, held_.size());
+    frame = held_[number];
+  }
+  std::size_t held_bytes() const override { return held_bytes_; }
+  void drop_held() override {
+    held_.clear();
+    held_bytes_ = 0;
+  }
   std::int64_t damaged() const override { return 0; }
   const std::string& damage() const override { return no_damage_; }
 
@@ -112,6 +133,8 @@ class PictureSource : public FrameSource {
 
  private:
   std::int64_t at_ = 0;
+  std::vector<Frame> held_;
+  std::size_t held_bytes_ = 0;
   std::string no_damage_;
 };
 

@@ -2,6 +2,7 @@
 // the frames side by side.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -22,6 +23,10 @@ class FrameSource {
   virtual const VideoInfo& info() const = 0;
   virtual bool next(Frame& frame) = 0;
   virtual bool skip() = 0;
+  virtual bool hold() = 0;
+  virtual void show(std::size_t number, Frame& frame) = 0;
+  virtual std::size_t held_bytes() const = 0;
+  virtual void drop_held() = 0;
   virtual std::int64_t damaged() const = 0;
   virtual const std::string& damage() const = 0;
 };

@@ -1,6 +1,7 @@
 #include "data/loader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -10,6 +11,7 @@
 #include <thread>
 
 #include "data/footage.h"
+#include "data/footage_disk.h"
 #include "data/resize.h"
 #include "data/text_file.h"
 #include "engine/check.h"
@@ -117,9 +119,16 @@ class ClipMaker {
       : options_(options),
         obfuscator_(options.obfuscation, items),
         store_(paths_of(items), options.short_side, options.cache_bytes, FootageStore::kWholeBytes,
-               [this](std::size_t item) { return obfuscator_.filter(item); }) {}
+               [this](std::size_t item) { return obfuscator_.filter(item); }) {
+    if (options.cache_dir.empty()) return;
+    auto disk = std::make_unique<FootageDisk>(options.cache_dir, options.cache_disk_bytes, options.short_side);
+    disk_ = disk.get();
+    store_.use(std::move(disk));
+  }
   ClipMaker(const ClipMaker&) = delete;  // the store asks this one for filters
   ClipMaker& operator=(const ClipMaker&) = delete;
+
+  std::string cache_trouble() const { return disk_ == nullptr ? "" : disk_->trouble(); }
 
   // Reads the video of the run once, in the order of its frames, for all samples of the run.
   void fill(const Run& run, Batch& batch) {
@@ -202,6 +211,7 @@ class ClipMaker {
   LoaderOptions options_;
   Obfuscator obfuscator_;
   FootageStore store_;
+  const FootageDisk* disk_ = nullptr;  // of store_
 };
 
 }  // namespace
@@ -327,7 +337,9 @@ struct Loader::State {
     }
     to_make.notify_all();  // the evaluation's next pass may begin
     Slot& s = slot(delivered());
+    const auto start = std::chrono::steady_clock::now();
     made.wait(lock, [&] { return s.number == delivered() && s.done == s.runs.size(); });
+    waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (s.error) throw *s.error;
     std::swap(batch, s.batch);
     ++position.batch;
@@ -347,6 +359,7 @@ struct Loader::State {
   std::size_t run = 0;      // and the next of them
   std::vector<Slot> slots;
   std::vector<std::jthread> threads;
+  double waited = 0;
 };
 
 Loader::Loader(std::vector<Item> items, const LoaderOptions& options) {
@@ -383,5 +396,9 @@ void Loader::open(Position position) {
 Position Loader::position() const { return state_->position; }
 
 bool Loader::next(Batch& batch) { return state_->next(batch); }
+
+double Loader::waited() const { return state_->waited; }
+
+std::string Loader::cache_trouble() const { return state_->maker.cache_trouble(); }
 
 }  // namespace stp

@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "data/augment.h"
@@ -42,7 +44,9 @@ struct LoaderOptions {
   int clips = 5, crops = 3;     // even views
   int short_side = 0;           // frames are first scaled down to this shorter side (0: not); bounds the cache
   std::size_t cache_bytes = 0;  // of decoded frames kept in memory
-  Obfuscation obfuscation;      // of what is delivered, whatever the views
+  std::filesystem::path cache_dir;  // folder of decoded frames that runs share; empty: none
+  std::uint64_t cache_disk_bytes = std::uint64_t{16} << 30;  // its entries grow to no more than this
+  Obfuscation obfuscation;                                   // of what is delivered, whatever the views
   int threads = 2;
   int ahead = 3;  // batches made ahead of the one in use
 };
@@ -74,6 +78,11 @@ class Loader {
   // its Error, which names the file, is thrown in the place of its batch, again and again until open() moves
   // on.
   bool next(Batch& batch);
+
+  // Seconds that next() waited for batches to be made, summed up: 0 where the workers keep ahead.
+  double waited() const;
+  // Why no more clips are written to cache_dir, in one line; empty if all is well. Batches are the same.
+  std::string cache_trouble() const;
 
  private:
   struct State;

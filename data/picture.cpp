@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 
+#include "data/yuv420.h"
 #include "engine/check.h"
 
 namespace stp {
@@ -95,6 +96,64 @@ Siting siting_of(const AVFrame& picture, const AVPixFmtDescriptor& format) {
   return siting;
 }
 
+// Pictures that yuv420.h converts. False for those that the library has to.
+bool planes_of(const AVFrame& picture, Yuv420& planes) {
+  const Siting siting = siting_of(picture, *av_pix_fmt_desc_get(AV_PIX_FMT_YUV420P));
+  const bool known =
+      (siting.x == kLibrary || siting.x == 0 || siting.x == 128) && (siting.y == kLibrary || siting.y == 128);
+  constexpr int kLeast = 16;  // the library has other rules for pictures of a few rows or columns
+  const int width = picture.width, height = picture.height;
+  if (plain_format(static_cast<AVPixelFormat>(picture.format)) != AV_PIX_FMT_YUV420P || !known) return false;
+  if (width % 2 != 0 || height % 2 != 0 || width < kLeast || height < kLeast) return false;
+  planes = {width,
+            height,
+            picture.data[0],
+            picture.data[1],
+            picture.data[2],
+            picture.linesize[0],
+            picture.linesize[1],
+            picture.linesize[2],
+            siting.x != 0};  // the library's choice is the centre
+  return true;
+}
+
+// The library's weights of a colour matrix, rounded as it rounds them: from 2^-16 to 2^-13.
+ColourWeights weights_of(int matrix, bool full) {
+  const int* table = sws_getCoefficients(matrix);
+  const auto weight = [](std::int64_t value) {
+    return static_cast<std::int32_t>((value * 8192 + 32768) >> 16);
+  };
+  const auto chroma = [&](std::int64_t value) { return weight(full ? value * 224 / 255 : value); };
+  ColourWeights weights;
+  weights.black = full ? 0 : 16;
+  weights.luma = weight(full ? 65536 : 65536 * 255 / 219);
+  weights.red_v = chroma(table[0]);
+  weights.blue_u = chroma(table[1]);
+  weights.green_u = chroma(-table[2]);
+  weights.green_v = chroma(-table[3]);
+  return weights;
+}
+
+// Copies the RGB rows of a picture, `stride` bytes apart, to where the orientation shows them.
+void turn_into(const std::uint8_t* from, std::ptrdiff_t stride, const AVFrame& picture, const Orientation& turn,
+               std::uint8_t* rgb) {
+  const std::ptrdiff_t width = picture.width, height = picture.height;
+  if (turn == Orientation{}) {
+    for (std::ptrdiff_t y = 0; y < height; ++y) std::copy_n(from + y * stride, 3 * width, rgb + y * 3 * width);
+    return;
+  }
+  const std::ptrdiff_t out_width = turn.transposed ? height : width,
+                       out_height = turn.transposed ? width : height;
+  // Source pixel (x, y) lands at origin + x step_x + y step_y.
+  const std::ptrdiff_t column = turn.reverse_x ? -3 : 3, row = (turn.reverse_y ? -3 : 3) * out_width;
+  const std::ptrdiff_t step_x = turn.transposed ? row : column, step_y = turn.transposed ? column : row;
+  std::uint8_t* origin = rgb + (turn.reverse_x ? 3 * (out_width - 1) : 0) +
+                         (turn.reverse_y ? 3 * out_width * (out_height - 1) : 0);
+  for (std::ptrdiff_t y = 0; y < height; ++y)
+    for (std::ptrdiff_t x = 0; x < width; ++x)
+      std::copy_n(from + y * stride + 3 * x, 3, origin + x * step_x + y * step_y);
+}
+
 }  // namespace
 
 int Orientation::rotation() const {
@@ -162,29 +221,23 @@ void PictureConverter::prepare(const AVFrame& picture) {
 
 void PictureConverter::convert(const AVFrame& picture, const Orientation& turn,
                                std::vector<std::uint8_t>& rgb) {
-  prepare(picture);
-  const int width = picture.width, height = picture.height;
-  if (sws_scale(scaler_.get(), picture.data, picture.linesize, 0, height, upright_->data, upright_->linesize) !=
-      height)
-    fail("{}: conversion to RGB stopped early", name_);
-  const std::ptrdiff_t out_width = turn.transposed ? height : width,
-                       out_height = turn.transposed ? width : height;
-  rgb.resize(static_cast<std::size_t>(out_width * out_height * 3));
-  if (turn == Orientation{}) {
-    for (int y = 0; y < height; ++y)
-      std::copy_n(upright_->data[0] + std::ptrdiff_t{y} * upright_->linesize[0], width * 3,
-                  rgb.data() + std::ptrdiff_t{y} * width * 3);
+  const std::size_t bytes =
+      std::size_t{3} * static_cast<std::size_t>(picture.width) * static_cast<std::size_t>(picture.height);
+  rgb.resize(bytes);
+  Yuv420 planes;
+  if (planes_of(picture, planes)) {
+    const ColourWeights weights = weights_of(matrix_of(picture, name_), full_range(picture));
+    const bool turned = turn != Orientation{};
+    if (turned) upright_rgb_.resize(bytes);
+    yuv420_to_rgb(planes, weights, turned ? upright_rgb_.data() : rgb.data());
+    if (turned) turn_into(upright_rgb_.data(), std::ptrdiff_t{3} * picture.width, picture, turn, rgb.data());
     return;
   }
-  // Source pixel (x, y) lands at origin + x step_x + y step_y.
-  const std::ptrdiff_t column = turn.reverse_x ? -3 : 3, row = (turn.reverse_y ? -3 : 3) * out_width;
-  const std::ptrdiff_t step_x = turn.transposed ? row : column, step_y = turn.transposed ? column : row;
-  std::uint8_t* origin = rgb.data() + (turn.reverse_x ? 3 * (out_width - 1) : 0) +
-                         (turn.reverse_y ? 3 * out_width * (out_height - 1) : 0);
-  for (std::ptrdiff_t y = 0; y < height; ++y) {
-    const std::uint8_t* from = upright_->data[0] + y * upright_->linesize[0];
-    for (std::ptrdiff_t x = 0; x < width; ++x) std::copy_n(from + 3 * x, 3, origin + x * step_x + y * step_y);
-  }
+  prepare(picture);
+  if (sws_scale(scaler_.get(), picture.data, picture.linesize, 0, picture.height, upright_->data,
+                upright_->linesize) != picture.height)
+    fail("{}: conversion to RGB stopped early", name_);
+  turn_into(upright_->data[0], upright_->linesize[0], picture, turn, rgb.data());
 }
 
 }  // namespace stp

@@ -46,6 +46,7 @@ class PictureConverter {
   std::array<int, 6> prepared_{};  // what scaler_ was made for
   Libav<SwsContext> scaler_;
   Libav<AVFrame> upright_;  // the library may write past the end of a row, so not straight into rgb
+  std::vector<std::uint8_t> upright_rgb_;  // before it is turned
 };
 
 }  // namespace stp

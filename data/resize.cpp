@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <type_traits>
 #include <utility>
 
 #include "engine/check.h"
@@ -11,9 +10,7 @@
 namespace stp {
 namespace {
 
-constexpr int kWeightBits = 14, kLineBits = 7;
 constexpr int kOne = 1 << kWeightBits;
-constexpr int kBlock = 32;  // columns blended at a time: a fixed count, which compilers turn into vector code
 
 // Weights that sum to one, rounded so that they still do: each is the difference of two rounded partial sums.
 // `even`: the weights are the same read backwards and must stay so.
@@ -43,19 +40,6 @@ std::vector<std::int16_t> quantised(const std::vector<double>& weights, bool eve
   return out;
 }
 
-// line[j] = sum_k weight_k rows_k[j], rounded to kLineBits, for `count` columns; rows are `stride` bytes apart.
-template <class Count>
-inline void blend(const std::uint8_t* rows, std::ptrdiff_t stride, std::span<const std::int16_t> weights,
-                  Count count, std::int16_t* line) {
-  std::int32_t sums[kBlock];
-  for (int j = 0; j < count; ++j) sums[j] = 1 << (kWeightBits - kLineBits - 1);
-  for (const std::int16_t weight : weights) {
-    for (int j = 0; j < count; ++j) sums[j] += weight * static_cast<std::int16_t>(rows[j]);
-    rows += stride;
-  }
-  for (int j = 0; j < count; ++j) line[j] = static_cast<std::int16_t>(sums[j] >> (kWeightBits - kLineBits));
-}
-
 }  // namespace
 
 Region Region::of(const Crop& crop) {
@@ -69,7 +53,7 @@ Region Region::whole(int height, int width) {
 
 // The triangle of half-width `radius` around `centre`, cut to 0 .. pixels. `even`: the interval is the same
 // read backwards and so is the triangle.
-Resizer::Taps Resizer::taps_at(double centre, double radius, int pixels, bool even) {
+Taps Resizer::taps_at(double centre, double radius, int pixels, bool even) {
   const auto weight = [&](int t) { return std::max(0.0, 1 - std::abs(t + 0.5 - centre) / radius); };
   int first = std::max(0, static_cast<int>(std::floor(centre - radius + 0.5)));
   int end = std::min(pixels, static_cast<int>(std::floor(centre + radius + 0.5)));
@@ -129,7 +113,7 @@ Resizer::Resizer(int height, int width, const Region& region, int Y, int X, bool
     low_ = std::min(low_, taps.first);
     high_ = std::max(high_, taps.first + static_cast<int>(taps.weights.size()));
   }
-  line_.resize(static_cast<std::size_t>(high_ - low_) * 3);
+  line_.resize(static_cast<std::size_t>(high_ - low_) * 3 + 1);
 }
 
 void Resizer::operator()(std::span<const std::uint8_t> rgb, std::span<std::uint8_t> out) {
@@ -137,36 +121,12 @@ void Resizer::operator()(std::span<const std::uint8_t> rgb, std::span<std::uint8
             out.size() == static_cast<std::size_t>(Y_) * X_ * 3,
         "resize: {} bytes in and {} out, wanted {} x {} x 3 and {} x {} x 3", rgb.size(), out.size(), height_,
         width_, Y_, X_);
+  const std::ptrdiff_t stride = std::ptrdiff_t{3} * width_, skipped = std::ptrdiff_t{3} * low_;
+  const auto line = std::span(line_).first(line_.size() - 1);
   for (int y = 0; y < Y_; ++y) {
-    blend_rows(rgb, rows_[static_cast<std::size_t>(y)]);
-    blend_columns(out.data() + static_cast<std::ptrdiff_t>(y) * X_ * 3);
-  }
-}
-
-void Resizer::blend_rows(std::span<const std::uint8_t> rgb, const Taps& row) {
-  const std::ptrdiff_t stride = std::ptrdiff_t{width_} * 3;
-  const std::uint8_t* from = rgb.data() + row.first * stride + std::ptrdiff_t{low_} * 3;
-  const int values = static_cast<int>(line_.size());
-  int at = 0;
-  for (; at + kBlock <= values; at += kBlock)
-    blend(from + at, stride, row.weights, std::integral_constant<int, kBlock>{}, line_.data() + at);
-  if (at < values) blend(from + at, stride, row.weights, values - at, line_.data() + at);
-}
-
-void Resizer::blend_columns(std::uint8_t* out) const {
-  constexpr int kShift = kWeightBits + kLineBits, kHalf = 1 << (kShift - 1);
-  for (const Taps& column : columns_) {
-    const std::int16_t* from = line_.data() + std::ptrdiff_t{column.first - low_} * 3;
-    std::int32_t red = kHalf, green = kHalf, blue = kHalf;
-    for (const std::int16_t weight : column.weights) {
-      red += weight * from[0];
-      green += weight * from[1];
-      blue += weight * from[2];
-      from += 3;
-    }
-    *out++ = static_cast<std::uint8_t>(red >> kShift);
-    *out++ = static_cast<std::uint8_t>(green >> kShift);
-    *out++ = static_cast<std::uint8_t>(blue >> kShift);
+    const Taps& row = rows_[static_cast<std::size_t>(y)];
+    blend_rows(rgb.data() + row.first * stride + skipped, stride, row.weights, line);
+    blend_columns(line_.data() - skipped, columns_, out.data() + std::ptrdiff_t{3} * y * X_);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "data/clip.h"
+#include "data/resize_lines.h"
 
 namespace stp {
 
@@ -36,22 +37,14 @@ class Resizer {
   void operator()(std::span<const std::uint8_t> rgb, std::span<std::uint8_t> out);
 
  private:
-  // The source rows or columns first, first + 1, ... of one output row or column, and their weights in units of
-  // 2^-14, which sum to exactly 1.
-  struct Taps {
-    int first = 0;
-    std::vector<std::int16_t> weights;
-  };
   using Axis = std::vector<Taps>;
   static Taps taps_at(double centre, double radius, int pixels, bool even);
   static Axis make_axis(double begin, double extent, int size, int n);
-  void blend_rows(std::span<const std::uint8_t> rgb, const Taps& row);
-  void blend_columns(std::uint8_t* out) const;
 
   int height_, width_, Y_, X_;
   Axis rows_, columns_;
   int low_ = 0, high_ = 0;          // the source columns in use
-  std::vector<std::int16_t> line_;  // ((high - low), 3) one blended row, in units of 2^-7
+  std::vector<std::int16_t> line_;  // ((high - low), 3) one blended row, and one value more
 };
 
 // One frame at once.

@@ -3,6 +3,7 @@
 // cause.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -76,6 +77,13 @@ class VideoReader {
   // Leaves one frame out: as next(), but its pixels are not converted, which is most of the work of a small
   // frame.
   bool skip();
+  // Takes one frame as the decoder left it (1.5 bytes a pixel in most files): as skip(), but show() can bring
+  // its pixels later. Numbered 0, 1, ... in the order they were taken.
+  bool hold();
+  // Frame `number` of those held.
+  void show(std::size_t number, Frame& frame);
+  std::size_t held_bytes() const;
+  void drop_held();
   // Counts what was found wrong so far: frames that the decoder marked as damaged, packets it could not decode,
   // a file that ends too early. 0 means that nothing was found; where a format has neither checksums nor a
   // known end (a raw stream cut between two frames) nothing can be. Training tolerates damage, the anonymiser

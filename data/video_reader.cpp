@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "data/picture.h"
 #include "data/video.h"
@@ -47,6 +48,12 @@ struct VideoReader::Impl {
   void note_damage(std::string_view what);
   bool advance();
   std::int64_t time();
+  void convert(const AVFrame& from, std::int64_t at, Frame& frame);
+
+  struct Held {
+    Libav<AVFrame> picture;
+    std::int64_t time = 0;
+  };
 
   VideoLimits limits;
   VideoInput input;
@@ -64,6 +71,8 @@ struct VideoReader::Impl {
   bool draining = false;    // no more packets
   bool suspicious = false;  // the packets since the last frame were damaged
   int failures = 0;         // of the decoder, in a row
+  std::vector<Held> held;
+  std::size_t held_bytes = 0;
 };
 
 void VideoReader::Impl::open_decoder() {
@@ -194,6 +203,13 @@ std::int64_t VideoReader::Impl::time() {
   return *time;
 }
 
+void VideoReader::Impl::convert(const AVFrame& from, std::int64_t at, Frame& frame) {
+  frame.width = info.width;
+  frame.height = info.height;
+  frame.time = at;
+  converter.convert(from, orientation, frame.rgb);
+}
+
 VideoReader::VideoReader(const std::filesystem::path& path, const VideoLimits& limits)
     : VideoReader(video_file(path), limits) {}
 VideoReader::VideoReader(VideoBytes bytes, const VideoLimits& limits)
@@ -206,10 +222,7 @@ const VideoInfo& VideoReader::info() const { return impl_->info; }
 
 bool VideoReader::next(Frame& frame) {
   if (!impl_->advance()) return false;
-  frame.width = impl_->info.width;
-  frame.height = impl_->info.height;
-  frame.time = impl_->time();
-  impl_->converter.convert(*impl_->picture, impl_->orientation, frame.rgb);
+  impl_->convert(*impl_->picture, impl_->time(), frame);
   return true;
 }
 
@@ -217,6 +230,30 @@ bool VideoReader::skip() {
   if (!impl_->advance()) return false;
   impl_->time();
   return true;
+}
+
+bool VideoReader::hold() {
+  if (!impl_->advance()) return false;
+  Impl::Held held{Libav<AVFrame>(av_frame_alloc()), impl_->time()};
+  libav_allocated(held.picture.get());
+  av_frame_move_ref(held.picture.get(), impl_->picture.get());
+  for (const AVBufferRef* buffer : held.picture->buf)
+    if (buffer != nullptr) impl_->held_bytes += buffer->size;
+  impl_->held.push_back(std::move(held));
+  return true;
+}
+
+void VideoReader::show(std::size_t number, Frame& frame) {
+  check(number < impl_->held.size(), "{}: frame {} is not held, {} are", impl_->input.name(), number,
+        impl_->held.size());
+  impl_->convert(*impl_->held[number].picture, impl_->held[number].time, frame);
+}
+
+std::size_t VideoReader::held_bytes() const { return impl_->held_bytes; }
+
+void VideoReader::drop_held() {
+  impl_->held.clear();
+  impl_->held_bytes = 0;
 }
 
 std::int64_t VideoReader::damaged() const { return impl_->damaged; }

@@ -123,13 +123,16 @@ TEST_CASE("loader: footage is kept within its budget, first come first kept") {
   for (std::size_t i = 0; i < 3; ++i) {
     const FootageStore::Whole whole = store.whole(i);
     CHECK(whole.frames == 10);
-    REQUIRE(whole.footage != nullptr);  // decoded anyway
-    CHECK(whole.footage->picture(7).rgb[1] == 7);
-    CHECK_THROWS_AS(whole.footage->picture(10), Error);
+    CHECK((whole.footage != nullptr) == (i < 2));
+    REQUIRE((whole.footage != nullptr || whole.held != nullptr));  // decoded anyway
+    store.visit(i, whole, std::vector{7}, [](int, const Picture& picture) { CHECK(picture.rgb[1] == 7); });
+    if (i < 2) CHECK_THROWS_AS(whole.footage->picture(10), Error);
+    if (i == 2) CHECK_THROWS_AS(store.visit(i, whole, std::vector{10}, [](int, const Picture&) {}), Error);
   }
   CHECK(store.cached_bytes() == 2 * kVideo);
   CHECK(store.whole(1).footage != nullptr);
-  CHECK(store.whole(2).footage == nullptr);  // the length is known, the frames have to be read again
+  const FootageStore::Whole again = store.whole(2);
+  CHECK((again.footage == nullptr && again.held == nullptr));  // the length is known, the frames are read again
 
   // Frames from memory and from the file.
   for (const std::size_t item : {std::size_t{1}, std::size_t{2}}) {
@@ -155,7 +158,7 @@ TEST_CASE("loader: a long video is counted without holding it, and read frame by
   FootageStore store({telling_clip(folder, 5, 9).path}, 0, 100 * kFrame, 8 * kFrame);
   const FootageStore::Whole whole = store.whole(0);
   CHECK(whole.frames == 9);
-  CHECK(whole.footage == nullptr);
+  CHECK((whole.footage == nullptr && whole.held == nullptr));
   CHECK(store.cached_bytes() == 0);
   std::vector<int> told;
   store.visit(0, whole, std::vector{1, 2, 8},
@@ -165,13 +168,21 @@ TEST_CASE("loader: a long video is counted without holding it, and read frame by
 
 TEST_CASE("loader: footage of large frames is scaled down, small ones are left alone") {
   const TemporaryFolder folder;
-  FootageStore store({telling_clip(folder, 0, 3, 64, 48).path, telling_clip(folder, 1, 3, 24, 16).path}, 24, 0);
-  const FootageStore::Whole large = store.whole(0), small = store.whole(1);
+  const std::vector<std::filesystem::path> paths = {telling_clip(folder, 0, 3, 64, 48).path,
+                                                    telling_clip(folder, 1, 3, 24, 16).path};
+  FootageStore kept(paths, 24, std::size_t{1} << 20), store(paths, 24, 0);
+  const FootageStore::Whole large = kept.whole(0), small = kept.whole(1);
   CHECK((large.footage->height == 24 && large.footage->width == 32));
   CHECK((small.footage->height == 16 && small.footage->width == 24));
-  store.visit(0, store.whole(0), std::vector{2}, [&](int, const Picture& picture) {
-    CHECK(std::ranges::equal(picture.rgb, large.footage->picture(2).rgb));
-  });
+  // As they were held, and decoded again.
+  for (int time = 0; time < 2; ++time) {
+    const FootageStore::Whole whole = store.whole(0);
+    CHECK((whole.held != nullptr) == (time == 0));
+    store.visit(0, whole, std::vector{2}, [&](int, const Picture& picture) {
+      CHECK((picture.height == 24 && picture.width == 32));
+      CHECK(std::ranges::equal(picture.rgb, large.footage->picture(2).rgb));
+    });
+  }
 }
 
 TEST_CASE("loader: the check of a data set gives every item its verdict, in order") {

@@ -17,6 +17,7 @@ class Feed {
        std::uint64_t stream);
   LabelledClips batch(std::int64_t number);
   std::int64_t per_epoch() const { return loader_.batches(); }
+  const Loader& loader() const { return loader_; }
 
  private:
   // Reads a batch and starts its upload.

@@ -47,6 +47,10 @@ void add_data(Schema& s, DataRecipe& d) {
   s.add("data.short_side", &d.short_side, "frames are first scaled down to this shorter side; 0: not",
         between(0, 4096));
   s.add("data.cache_mb", &d.cache_mb, "megabytes of decoded frames kept in memory", between(0, 1 << 20));
+  s.add("data.cache_dir", &d.cache_dir,
+        "folder of decoded clips that runs share, made if it is not there; empty: none");
+  s.add("data.cache_disk_mb", &d.cache_disk_mb, "megabytes that its clips may take; nothing is removed",
+        between(0, 1 << 24));
   s.add("data.workers", &d.workers, "decoding threads", between(1, 64));
 }
 
@@ -397,6 +401,8 @@ LoaderOptions Recipe::loader(LoaderOptions::Views views, int batch, std::uint64_
   o.crops = evaluate.crops;
   o.short_side = data.short_side;
   o.cache_bytes = static_cast<std::size_t>(data.cache_mb) << 20;
+  o.cache_dir = data.cache_dir;
+  o.cache_disk_bytes = static_cast<std::uint64_t>(data.cache_disk_mb) << 20;
   o.threads = data.workers;
   o.obfuscation = obfuscation();
   return o;

@@ -36,6 +36,8 @@ struct DataRecipe {
   double flip = 0.5, jitter = 0.0, grayscale = 0.0, erase = 0.0;
   std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
   int short_side = 0, cache_mb = 0, workers = 2;
+  std::string cache_dir;  // empty: decoded clips are not kept on disk
+  int cache_disk_mb = 16384;
 };
 
 // What stands between the camera and whoever looks on: the rows of the paper's Table 1.

@@ -162,7 +162,11 @@ class Run {
       if (signal != 0) stop(signal);
     }
     progress.finish();
-    log_->timing("stage", {{"stage", stage_->name()}, {"seconds", steady_seconds() - start}});
+    const Loader& loader = stage_->loader();
+    log_->timing("stage", {{"stage", stage_->name()},
+                           {"seconds", steady_seconds() - start},
+                           {"waited_for_clips", loader.waited()}});
+    if (!loader.cache_trouble().empty()) console_.warning(loader.cache_trouble());
     if (!stage_->finish([] { return interrupted_by() != 0; })) {
       save();
       stop(interrupted_by());

@@ -67,6 +67,8 @@ class Stage {
     static_cast<void>(stop);
     return true;
   }
+  // What feeds the stage, for its times.
+  virtual const Loader& loader() const = 0;
   // Everything of the stage that a checkpoint must hold besides the anonymiser's parameters.
   virtual void save(CheckpointBuilder& builder) const = 0;
   virtual void restore(const Checkpoint& checkpoint) = 0;

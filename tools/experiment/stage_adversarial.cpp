@@ -45,6 +45,7 @@ class AdversarialStage : public Stage {
 
   std::string name() const override { return "adversarial"; }
   std::int64_t steps() const override { return steps_; }
+  const Loader& loader() const override { return feed_.loader(); }
 
   std::vector<LogField> step(std::int64_t number) override {
     number_ = number;

@@ -76,6 +76,7 @@ class EvaluationStage : public Stage {
 
   std::string name() const override { return "evaluate " + recipe_.method_label(); }
   std::int64_t steps() const override { return steps_; }
+  const Loader& loader() const override { return feed_.loader(); }
 
   std::vector<LogField> step(std::int64_t number) override {
     const LabelledClips batch = feed_.batch(number);

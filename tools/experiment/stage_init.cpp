@@ -21,6 +21,7 @@ class InitStage : public Stage {
 
   std::string name() const override { return "init"; }
   std::int64_t steps() const override { return steps_; }
+  const Loader& loader() const override { return feed_.loader(); }
 
   std::vector<LogField> step(std::int64_t number) override {
     const int parts = e_.recipe.train.accumulate;

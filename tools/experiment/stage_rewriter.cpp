@@ -25,6 +25,7 @@ class RewriterInit : public Stage {
 
   std::string name() const override { return "init"; }
   std::int64_t steps() const override { return steps_; }
+  const Loader& loader() const override { return feed_.loader(); }
 
   std::vector<LogField> step(std::int64_t number) override {
     const std::string where = fmt::format("init, step {}", number);
@@ -65,6 +66,7 @@ class RewriterAdversarial : public Stage {
 
   std::string name() const override { return "adversarial"; }
   std::int64_t steps() const override { return steps_; }
+  const Loader& loader() const override { return feed_.loader(); }
 
   std::vector<LogField> step(std::int64_t number) override {
     number_ = number;
