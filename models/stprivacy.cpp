@@ -110,7 +110,7 @@ StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::ve
   Tensor x = trunk_.embed(tape, input, observe);
   for (std::size_t i = 0; i < trunk_.blocks.size(); ++i) {
     if (const auto m = scorer_before(i)) {
-      // Its layers are computed again in backward: a thirtieth of a pass for a sixth of the memory.
+      // Its layers, in f32, are computed again in backward: a thirtieth of the products of a pass.
       const auto score = [scorer = scorers_[*m], x, keep = pass.keep, S](Tape* t) {
         return scorer(t, x, keep, S);
       };
