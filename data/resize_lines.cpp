@@ -47,14 +47,14 @@ void rows_to_line(const std::uint8_t* rows, std::ptrdiff_t stride, std::span<con
 
 // A pixel is three of four lanes (where there are so many); the fourth is stored too and then written over by
 // the next pixel, so the last one goes through a buffer.
-void line_to_columns(const std::int16_t* line, std::span<const Taps> columns, std::uint8_t* out) {
+void line_to_columns(const std::int16_t* line, int low, std::span<const Taps> columns, std::uint8_t* out) {
   const hn::CappedTag<std::int32_t, 4> d;
   const hn::Rebind<std::int16_t, decltype(d)> d16;
   const hn::Rebind<std::uint8_t, decltype(d)> d8;
   const auto store_pixel = [&](const Taps& column, std::uint8_t* to) {
     for (std::size_t c = 0; c < 3; c += hn::Lanes(d)) {
       auto sum = hn::Set(d, 1 << (kColumnShift - 1));
-      const std::int16_t* from = line + std::ptrdiff_t{3} * column.first + c;
+      const std::int16_t* from = line + std::ptrdiff_t{3} * (column.first - low) + c;
       for (const std::int16_t weight : column.weights) {
         sum = hn::Add(sum, hn::Mul(hn::PromoteTo(d, hn::LoadU(d16, from)), hn::Set(d, weight)));
         from += 3;
@@ -90,8 +90,8 @@ void blend_rows(const std::uint8_t* rows, std::ptrdiff_t stride, std::span<const
   HWY_DYNAMIC_DISPATCH(rows_to_line)(rows, stride, weights, line);
 }
 
-void blend_columns(const std::int16_t* line, std::span<const Taps> columns, std::uint8_t* out) {
-  HWY_DYNAMIC_DISPATCH(line_to_columns)(line, columns, out);
+void blend_columns(const std::int16_t* line, int low, std::span<const Taps> columns, std::uint8_t* out) {
+  HWY_DYNAMIC_DISPATCH(line_to_columns)(line, low, columns, out);
 }
 
 }  // namespace stp

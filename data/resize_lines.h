@@ -22,8 +22,8 @@ constexpr int kWeightBits = 14, kLineBits = 7;
 void blend_rows(const std::uint8_t* rows, std::ptrdiff_t stride, std::span<const std::int16_t> weights,
                 std::span<std::int16_t> line);
 
-// out (columns, 3) from a line of (columns, 3); `line` points at source column 0, of which only those in use
-// need be there, and one value more.
-void blend_columns(const std::int16_t* line, std::span<const Taps> columns, std::uint8_t* out);
+// out (columns, 3) from a line of the source columns low, low + 1, ... as far as they are in use, 3 values
+// each, and one value more.
+void blend_columns(const std::int16_t* line, int low, std::span<const Taps> columns, std::uint8_t* out);
 
 }  // namespace stp
