@@ -30,7 +30,9 @@ LabelledClips Feed::batch(std::int64_t number) {
   if (number != next_) {
     loader_.open({static_cast<std::uint64_t>(number / per_epoch()), number % per_epoch()});
   }
-  if (!loader_.next(batch_)) check(loader_.next(batch_), "training: an epoch without a batch");
+  backend_.timed("wait for the loader", [&] {
+    if (!loader_.next(batch_)) check(loader_.next(batch_), "training: an epoch without a batch");
+  });
   next_ = number + 1;
   return on_device(backend_, data_, batch_);
 }
