@@ -1,191 +1,127 @@
-// Times the model at full size as its users run it: one whole adversarial step (order "sequential"),
-// anonymisation with tokens really dropped, one masked recogniser step. ViT-S, 16 x 112 x 112.
-//   bench_model [train_step | anonymise | recogniser_step] [--device cpu|cuda] [--batch N] [--seconds S]
-//   [--bf16]
-//               [--profile]
-// Prints one line a measurement, "name median unit peak_rss_mib", for bench/compare.sh to read.
+// Times the model as its users run it: one whole adversarial step (order "sequential"), anonymisation with
+// tokens really dropped, one masked recogniser step, all at full size (ViT-S, 16 x 112 x 112), and an
+// adversarial step at the quickstart's size.
+//   bench_model [train_step | anonymise | recogniser_step | tiny_step] [--device cpu|cuda] [--batch N]
+//   [--seconds S]
+//               [--threads N] [--bf16] [--cost] [--profile] [--trace FILE]
+//   bench_model growth [--bf16]
+// Prints one line a measurement, "NAME SECONDS s/clip PEAK_MIB", with --cost followed by the flops and bytes of
+// the formulas for a clip. --profile: where a step's time goes, beside what this machine was measured to do;
+// --trace: the same for ui.perfetto.dev.
+#include <omp.h>
 #include <sys/resource.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "bench/growth.h"
+#include "bench/steps.h"
 #include "bench/timing.h"
-#include "engine/optimizer.h"
-#include "engine/rng.h"
-#include "models/adversary.h"
 
 namespace {
 
 using namespace stp;
-using bench::median_seconds;
-using bench::now;
 
 struct Arguments {
-  std::string only;
-  std::int64_t batch = 4;
+  std::string only, device = "cpu", trace;
+  std::int64_t batch = 0;  // 0: of the program
   double seconds = 0;
-  bool profile = false;
-  std::string device = "cpu";
+  int threads = 0;  // 0: all
+  bool cost = false, profile = false;
   Element storage = Element::f32;
-
-  VitOptions vit() const {
-    VitOptions v;
-    v.storage = storage;
-    return v;
-  }
-  Stprivacy anonymiser(const Backend& backend) const {
-    StprivacyOptions options;
-    options.vit = vit();
-    return {backend, 1, options};
-  }
 };
-
-Tensor random_tensor(const Backend& backend, const Shape& shape, const std::string& name) {
-  std::vector<float> values(static_cast<std::size_t>(shape.elements()));
-  Random random(1, stream_id(name));
-  for (float& v : values) v = static_cast<float>(random.normal());
-  return Tensor::from(backend, shape, values);
-}
-
-Optimizer adamw(const Parameters& parameters) {
-  return {parameters, OptimizerOptions(), [](const Parameter& p) -> Treatment {
-            return {.group = 0, .scale = 1, .decay = p.shape.rank() > 1 && p.name != "pos_embed" ? 0.05 : 0.0};
-          }};
-}
-
-// Everything a run at full size needs.
-struct Setting {
-  Backend backend;
-  std::int64_t B;
-  LabelledClips batch;
-
-  explicit Setting(const Arguments& a) : backend(device_named(a.device)), B(a.batch) {
-    bench::refuse_emulation(backend.device());
-    batch.input.clip = random_tensor(backend, {B, 3, 16, 112, 112}, "clip");
-    std::vector<int> labels;
-    std::vector<float> attributes;
-    for (std::int64_t b = 0; b < B; ++b) {
-      labels.push_back(static_cast<int>(b * 7 % 51));
-      for (int k = 0; k < 5; ++k) attributes.push_back(static_cast<float>((b + k) % 2));
-    }
-    batch.labels = Indices::from(backend, {B}, labels);
-    batch.attributes = Tensor::from(backend, {B, 5}, attributes);
-  }
-};
-
-struct Measured {
-  double seconds;           // of a step
-  std::size_t device_peak;  // bytes in use at most
-};
-Measured measured(const Setting& s, const Arguments& a, const std::function<void()>& run) {
-  const double seconds = median_seconds(s.backend, run, a.seconds);
-  return {seconds, s.backend.memory_use().peak};
-}
-
-Measured train_step(const Arguments& a) {
-  const Setting s(a);
-  const Stprivacy anonymiser = a.anonymiser(s.backend);
-  const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0}), privacy(s.backend, 3, {a.vit(), 5, 1.0});
-  Optimizer for_anonymiser = adamw(anonymiser.parameters());
-  Optimizer for_action = adamw(action.parameters()), for_privacy = adamw(privacy.parameters());
-  std::uint64_t step = 0;
-  const auto run = [&] {
-    std::vector<Tensor> noise;
-    for (std::uint64_t m = 0; m < 3; ++m) {
-      noise.push_back(gumbel_noise(s.backend, {s.B, 392, 2}, 1, stream_id("noise", {step, m})));
-    }
-    ++step;
-    AnonymiserStep pass(anonymiser, s.batch, noise, {});
-    const RecogniserView view = pass.view();
-    action_gradients(action, view, s.batch, {}, true, 1);
-    for_action.step({1e-5});
-    privacy_gradients(privacy, view, s.batch, {}, true, 1);
-    for_privacy.step({1e-5});
-    pass.gradients(action, privacy, {}, 1);
-    for_anonymiser.step({1e-5});
-  };
-  const Measured result = measured(s, a, run);
-  if (a.profile) {
-    s.backend.profile(true);
-    const double start = now();
-    run();
-    const double whole = now() - start;
-    double sum = 0;
-    for (const KernelUse& use : s.backend.profiled()) {
-      std::printf("  %-30s %5ld calls %8.1f ms %6.1f GFLOP/s %6.1f GB/s\n", std::string(use.name).c_str(),
-                  static_cast<long>(use.calls), use.seconds * 1e3, use.cost.flops / use.seconds / 1e9,
-                  use.cost.bytes / use.seconds / 1e9);
-      sum += use.seconds;
-    }
-    std::printf("  kernels %.1f ms of %.1f ms, memory held %.0f MiB, peak in use %.0f MiB\n", sum * 1e3,
-                whole * 1e3, static_cast<double>(s.backend.memory_use().held) / 1048576,
-                static_cast<double>(s.backend.memory_use().peak) / 1048576);
-  }
-  return result;
-}
-
-Measured anonymise(const Arguments& a) {
-  const Setting s(a);
-  const Stprivacy anonymiser = a.anonymiser(s.backend);
-  return measured(s, a, [&] { anonymiser.anonymise(s.batch.input); });
-}
-
-Measured recogniser_step(const Arguments& a) {
-  const Setting s(a);
-  const Recogniser action(s.backend, 2, {a.vit(), 51, 1.0});
-  Optimizer optimizer = adamw(action.parameters());
-  std::vector<float> kept(static_cast<std::size_t>(s.B * 392));
-  Random random(1, stream_id("kept"));
-  for (float& k : kept) k = random.chance(0.343) ? 1.0f : 0.0f;
-  const RecogniserView view = {s.batch.input, Tensor::from(s.backend, {s.B, 392}, kept)};
-  return measured(s, a, [&] {
-    action_gradients(action, view, s.batch, {}, false, 1);
-    optimizer.step({1e-5});
-  });
-}
 
 Arguments parse(int argc, char** argv) {
   Arguments a;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (word == "--batch" && i + 1 < argc) {
+    const bool more = i + 1 < argc;
+    if (word == "--batch" && more) {
       a.batch = std::atoll(argv[++i]);
-    } else if (word == "--seconds" && i + 1 < argc) {
+    } else if (word == "--seconds" && more) {
       a.seconds = std::atof(argv[++i]);
-    } else if (word == "--device" && i + 1 < argc) {
+    } else if (word == "--threads" && more) {
+      a.threads = std::atoi(argv[++i]);
+    } else if (word == "--device" && more) {
       a.device = argv[++i];
+    } else if (word == "--trace" && more) {
+      a.trace = argv[++i];
     } else if (word == "--bf16") {
       a.storage = Element::bf16;
+    } else if (word == "--cost") {
+      a.cost = true;
     } else if (word == "--profile") {
       a.profile = true;
     } else {
+      check(!word.starts_with("--"), "bench_model: {} is no option of it", word);
       a.only = word;
     }
   }
   return a;
 }
 
+struct Program {
+  std::string name;
+  bench::Work (*make)(const Backend&, const bench::Size&, std::int64_t B);
+  bench::Size (*size)(Element storage);
+  std::int64_t batch;
+};
+const std::vector<Program> kPrograms = {{"train_step", bench::train_step, bench::full_size, 4},
+                                        {"anonymise", bench::anonymise, bench::full_size, 4},
+                                        {"recogniser_step", bench::recogniser_step, bench::full_size, 4},
+                                        {"tiny_step", bench::train_step, bench::tiny_size, 16}};
+
 // What this process, or on a GPU its pool of device memory, held at most.
-long peak_mib(const Arguments& a, std::size_t device_peak) {
-  if (a.device != "cpu") return static_cast<long>(device_peak >> 20);
+long peak_mib(const Backend& backend) {
+  if (backend.device() != Device::cpu) return static_cast<long>(backend.memory_use().peak >> 20);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss / 1024;
 }
 
-void run(const Arguments& a) {
-  const std::vector<std::pair<std::string, Measured (*)(const Arguments&)>> programs = {
-      {"train_step", train_step}, {"anonymise", anonymise}, {"recogniser_step", recogniser_step}};
-  for (const auto& [name, program] : programs) {
-    if (!a.only.empty() && a.only != name) continue;
-    const Measured m = program(a);
-    std::printf("%s %.5f s/clip %ld\n", name.c_str(), m.seconds / static_cast<double>(a.batch),
-                peak_mib(a, m.device_peak));
-    std::fflush(stdout);
+void print_profile(const StepProfile& profile, const Backend& backend, const Arguments& a) {
+  std::printf("%s", profile_table(profile, bench::measured_peak(backend, a.storage)).c_str());
+  const MemoryUse use = backend.memory_use();
+  std::printf("memory held %.0f MiB, in use at most %.0f MiB\n", static_cast<double>(use.held) / 1048576,
+              static_cast<double>(use.peak) / 1048576);
+}
+
+void run(const Program& program, const Arguments& a) {
+  const Backend backend(device_named(a.device));
+  bench::refuse_emulation(backend.device());
+  const std::int64_t B = a.batch > 0 ? a.batch : program.batch;
+  const bench::Work step = program.make(backend, program.size(a.storage), B);
+  const double clips = static_cast<double>(B), seconds = bench::median_seconds(backend, step, a.seconds);
+  std::printf("%s %.6f s/clip %ld", program.name.c_str(), seconds / clips, peak_mib(backend));
+  StepProfile profile = {.label = program.name, .steps = {}, .events = {}};
+  if (a.cost || a.profile || !a.trace.empty()) profile_step(profile, backend, 0, step);
+  if (a.cost) {
+    Cost cost;
+    for (const ProfileEvent& event : profile.events) cost += event.cost;
+    std::printf(" %.6g %.6g", cost.flops / clips, cost.bytes / clips);
   }
+  std::printf("\n");
+  std::fflush(stdout);
+  if (a.profile) print_profile(profile, backend, a);
+  if (a.trace.empty()) return;
+  std::ofstream file(a.trace);
+  file << profile_trace({profile});
+  check(file.flush().good(), "bench_model: {} cannot be written", a.trace);
+}
+
+void run(const Arguments& a) {
+  if (a.threads > 0) omp_set_num_threads(a.threads);
+  if (a.only == "growth") return bench::print_growth(a.storage);
+  bool known = a.only.empty();
+  for (const Program& program : kPrograms) {
+    if (!a.only.empty() && a.only != program.name) continue;
+    known = true;
+    run(program, a);
+  }
+  check(known, "bench_model: {} is none of its programs", a.only);
 }
 
 }  // namespace
