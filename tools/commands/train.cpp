@@ -13,7 +13,7 @@ struct TrainArguments {
   std::string recipe, run, phase = "all";
   std::vector<std::string> set;
   bool resume = false, list = false;
-  std::optional<std::int64_t> profile;
+  std::int64_t profile = 0;  // steps before it; 0: none is taken
 };
 
 Phase phase_named(const std::string& name) {
@@ -32,7 +32,7 @@ void train(const TrainArguments& a, const Program& program, Console& console) {
   }
   check(!a.recipe.empty() || (a.resume && !a.run.empty()),
         "train: name a recipe, or --run DIR --resume to go on");
-  check(a.profile.value_or(1) > 0, "train: --profile wants at least one step before it");
+  check(a.profile >= 0, "train: --profile wants at least one step before it");
   check(!a.resume || a.set.empty(),
         "train: --set does not go with --resume; a run keeps the recipe it began with");
   const fs::path folder = a.run.empty() ? fs::path("runs") / fs::path(a.recipe).stem() : fs::path(a.run);
@@ -45,7 +45,7 @@ void train(const TrainArguments& a, const Program& program, Console& console) {
   const std::string phase = a.phase == "all" ? "" : " --phase " + a.phase;
   const RunRequest request = {folder, a.resume, phase_named(a.phase),
                               fmt::format("stprivacy train --run {} --resume{}", folder.string(), phase),
-                              a.profile};
+                              a.profile > 0 ? std::optional(a.profile) : std::nullopt};
   const Results results = run_experiment(recipe, backend, request, console);
   if (results.methods.empty()) return;
   const Dataset data = read_dataset(recipe.dataset());
