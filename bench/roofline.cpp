@@ -10,7 +10,7 @@ namespace stp::bench {
 
 namespace {
 
-constexpr double kWidth = 980, kHeight = 460, kLeft = 70, kRight = 390, kTop = 40, kBottom = 50;
+constexpr double kWidth = 1120, kHeight = 460, kLeft = 70, kRight = 530, kTop = 40, kBottom = 50;
 constexpr std::array<const char*, 8> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                                  "#e69f00", "#56b4e9", "#8c6d31", "#333333"};
 
