@@ -1,16 +1,16 @@
 // Times every op case at the real sizes beside its floor: the longer of its bytes at the speed at which this
 // device copies and its flops at the speed at which it multiplies matrices, both measured here. A Markdown
-// table.
-//   bench_floor [--device cpu|cuda] [--tf32 | --bf16] [--other FILE] [NAME]
+// table; with --svg a roofline as well.
+//   bench_floor [--device cpu|cuda] [--tf32 | --bf16] [--other FILE] [--svg FILE] [NAME]
 // NAME: only cases whose name begins so. FILE: another program's times, lines "NAME <tab> PASS <tab>
 // MILLISECONDS" (torch_peer.py ops), which become two more columns.
-#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <map>
 #include <string>
 
 #include "bench/pass.h"
+#include "bench/roofline.h"
 #include "bench/timing.h"
 
 namespace {
@@ -19,7 +19,7 @@ using namespace stp;
 using namespace stp::bench;
 
 struct Arguments {
-  std::string device = "cpu", other, only;
+  std::string device = "cpu", other, svg, only;
   Element storage = Element::f32;
   Math math = Math::exact;
 };
@@ -34,6 +34,8 @@ Arguments parse(int argc, char** argv) {
       a.other = argv[++i];
     } else if (word == "--tf32") {
       a.math = Math::tf32;
+    } else if (word == "--svg" && i + 1 < argc) {
+      a.svg = argv[++i];
     } else if (word == "--bf16") {
       a.storage = Element::bf16;
     } else {
@@ -58,20 +60,42 @@ Times read_times(const std::string& path) {
   return times;
 }
 
-void print_row(const std::string& name, const std::string& label, double seconds, double floor,
-               const Times& times) {
-  std::printf("| %s | %s | %.3f | %.3f | %.2f |", name.c_str(), label.c_str(), seconds * 1e3, floor * 1e3,
-              seconds / floor);
+struct Row {
+  std::string name, label;  // of case and pass
+  Cost cost;
+  double seconds, floor;
+};
+
+void print(const Row& row, const Times& times) {
+  std::printf("| %s | %s | %.3f | %.3f | %.1f | %.1f | %.0f %% |", row.name.c_str(), row.label.c_str(),
+              row.seconds * 1e3, row.floor * 1e3, row.cost.flops / row.seconds / 1e9,
+              row.cost.bytes / row.seconds / 1e9, 100 * row.floor / row.seconds);
   if (!times.empty()) {
-    const auto other = times.find({name, label});
+    const auto other = times.find({row.name, row.label});
     if (other == times.end()) {
       std::printf(" - | - |");
     } else {
-      std::printf(" %.3f | %.2f |", other->second, other->second / (seconds * 1e3));
+      std::printf(" %.3f | %.2f |", other->second, other->second / (row.seconds * 1e3));
     }
   }
   std::printf("\n");
   std::fflush(stdout);
+}
+
+Row measured(const Backend& backend, const Peak& peak, const test::OpCase& c, bool backward) {
+  const std::vector<Tensor> inputs = tensors(c, backend, backward);
+  const Cost cost = total_cost(kernels_of_pass(c, inputs, backward));
+  const double seconds = median_of_runs([&] { return pass(c, inputs, backward); }, 0.3);
+  return {c.name, backward ? "forward + backward" : "forward", cost, seconds, floor_seconds(peak, cost)};
+}
+
+void write_roofline(const std::string& path, const std::string& title, const Peak& peak,
+                    const std::vector<Row>& rows) {
+  std::vector<RooflinePoint> points;
+  for (const Row& row : rows) points.push_back({row.name + ", " + row.label, row.cost, row.seconds});
+  std::ofstream file(path);
+  file << roofline_svg(title, peak, points);
+  check(file.flush().good(), "bench_floor: {} cannot be written", path);
 }
 
 void run(const Arguments& a) {
@@ -80,29 +104,27 @@ void run(const Arguments& a) {
   backend.multiply_in(a.math);
   const Times times = read_times(a.other);
   const Peak peak = measured_peak(backend, a.storage);
-  const char* storage = a.storage == Element::bf16 ? "bf16"
-                        : a.math == Math::tf32     ? "f32, products in tf32"
-                                                   : "f32";
-  std::printf("%s: copies %.0f GB/s, multiplies %.0f GFLOP/s in %s\n\n", a.device.c_str(), peak.bytes / 1e9,
-              peak.flops / 1e9, storage);
-  std::printf("| op, activations in %s | pass | ms | floor, ms | ms / floor |%s\n|---|---|---|---|---|%s\n",
-              storage, times.empty() ? "" : " other, ms | other / ours |", times.empty() ? "" : "---|---|");
+  const std::string storage = a.storage == Element::bf16 ? "bf16"
+                              : a.math == Math::tf32     ? "f32, products in tf32"
+                                                         : "f32";
+  const std::string title = fmt::format("{}: copies {:.0f} GB/s, multiplies {:.0f} GFLOP/s in {}", a.device,
+                                        peak.bytes / 1e9, peak.flops / 1e9, storage);
+  std::printf("%s\n\n| op, activations in %s | pass | ms | floor, ms | GFLOP/s | GB/s | floor / ms |%s\n",
+              title.c_str(), storage.c_str(), times.empty() ? "" : " other, ms | other / ours |");
+  std::printf("|---|---|---|---|---|---|---|%s\n", times.empty() ? "" : "---|---|");
+  std::vector<Row> rows;
   for (const test::OpCase& whole : test::all_cases(test::Scale::real)) {
     if (!whole.name.starts_with(a.only)) continue;
     const bool rounded = a.storage == Element::bf16 && test::has_activations(whole);
     const test::OpCase c = rounded ? test::in_bf16(whole) : whole;
-    const bool differentiable =
-        std::any_of(c.inputs.begin(), c.inputs.end(), [](const auto& i) { return i.differentiable; });
     for (const bool backward : {false, true}) {
-      if (backward && !differentiable) continue;
-      const std::vector<Tensor> inputs = tensors(c, backend, backward);
-      const Cost cost = cost_of_pass(c, inputs, backward);
-      const double seconds = median_seconds(
-          backend, [&] { pass(c, inputs, backward); }, 0.3);
-      print_row(whole.name, backward ? "forward + backward" : "forward", seconds,
-                std::max(cost.bytes / peak.bytes, cost.flops / peak.flops), times);
+      if (backward && !differentiable(c)) continue;
+      rows.push_back(measured(backend, peak, c, backward));
+      rows.back().name = whole.name;
+      print(rows.back(), times);
     }
   }
+  if (!a.svg.empty()) write_roofline(a.svg, title, peak, rows);
 }
 
 }  // namespace

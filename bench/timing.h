@@ -2,34 +2,38 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <vector>
 
-#include "engine/memory.h"
+#include "engine/profile.h"
+#include "engine/progress.h"
 
 namespace stp::bench {
 
-inline double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+inline double now() { return steady_seconds(); }
 
-// The median of at least five runs after a first one, and of as many as fit the given time. A run ends when the
-// device has done what it was given.
-inline double median_seconds(const Backend& backend, const std::function<void()>& run, double seconds) {
-  const auto wait = backend.kernels().memory.wait;
+// The median of what `run` says it took, in seconds: of so many runs at least after a first one, and of as many
+// as fit the given time.
+inline double median_of_runs(const std::function<double()>& run, double seconds, std::size_t least = 5) {
   run();
-  wait();
   std::vector<double> times;
   const double start = now();
-  while (times.size() < 5 || now() - start < seconds) {
-    const double before = now();
-    run();
-    wait();
-    times.push_back(now() - before);
-  }
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-  return times[times.size() / 2];
+  while (times.size() < least || now() - start < seconds) times.push_back(run());
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+// The same of any work. It ends when the device has done what it was given.
+inline double median_seconds(const Backend& backend, const std::function<void()>& work, double seconds,
+                             std::size_t least = 5) {
+  const auto timed = [&] {
+    const double start = now();
+    work();
+    backend.kernels().memory.wait();
+    return now() - start;
+  };
+  return median_of_runs(timed, seconds, least);
 }
 
 // A device that only emulates another has no speed. Throws Error (usage) for it.
@@ -37,10 +41,12 @@ inline void refuse_emulation(Device device) {
   check(device != Device::simt, "bench: the device simt emulates CUDA and has no speed; use cpu or cuda");
 }
 
-struct Peak {
-  double bytes = 0, flops = 0;  // a second
-};
-// Copying 2 x 256 MiB, and a product of 4096 x 4096 matrices in the given storage.
-Peak measured_peak(const Backend& backend, Element storage);
+// Copying 2 x 256 MiB.
+double copy_bandwidth(const Backend& backend);
+// The fastest of some matrix products in the given storage: the model's own shapes among them.
+double matrix_rate(const Backend& backend, Element storage);
+inline Peak measured_peak(const Backend& backend, Element storage) {
+  return {copy_bandwidth(backend), matrix_rate(backend, storage)};
+}
 
 }  // namespace stp::bench

@@ -1,13 +1,15 @@
-"""The same networks, steps and ops in PyTorch, to be timed beside ours (compare.sh, gpu_check.sh).
+"""The same networks, steps and ops in PyTorch, to be timed beside ours (compare.py, gpu_check.sh).
 
 Written as a PyTorch user would write them: fused AdamW, fused attention wherever no policy is given, autocast for bf16.
 Needs torch, and nothing else of ours.
 
+    torch_peer.py line NAME [--bf16] [--compile] [--batch 4] [--threads 2]   one line of compare.py: NAME VALUE UNIT MIB
     torch_peer.py steps [--device cuda] [--tf32 | --bf16] [--compile] [--batch 4] [--threads 2] [--only train_step]
     torch_peer.py ops   [--device cuda] [--tf32 | --bf16] [--threads 2]     lines NAME <tab> PASS <tab> MILLISECONDS, for bench_floor
 """
 
 import argparse
+import dataclasses
 import math
 import resource
 import statistics
@@ -17,10 +19,37 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-KEEP = (0.7, 0.49, 0.343)  # of all tokens, after each scorer
-SCORE_BEFORE = (3, 6, 9)
-SLOTS, TOKENS, WIDTH, HEADS, DEPTH = 8, 392, 384, 6, 12
-PATCH = (2, 16, 16)
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """Of clips and networks."""
+
+    clip: tuple = (16, 112, 112)
+    patch: tuple = (2, 16, 16)
+    width: int = 384
+    heads: int = 6
+    depth: int = 12
+    score_before: tuple = (3, 6, 9)
+    keep: tuple = (0.7, 0.49, 0.343)  # of all tokens, after each scorer
+    recogniser_depth: int = 12
+    classes: int = 51
+
+    @property
+    def grid(self):
+        return tuple(c // p for c, p in zip(self.clip, self.patch))
+
+    @property
+    def slots(self):
+        return self.grid[0]
+
+    @property
+    def tokens(self):
+        return math.prod(self.grid)
+
+
+FULL = Size()
+TINY = Size((8, 48, 48), (2, 8, 8), 48, 3, 4, (1, 2, 3), (0.5, 0.25, 0.125), 3, 8)  # tools/recipes/quickstart.toml
+SLOTS, TOKENS, WIDTH, HEADS = FULL.slots, FULL.tokens, FULL.width, FULL.heads  # of the ops
 
 
 # ---- networks
@@ -38,39 +67,42 @@ def attend(q, k, v, keep, smoothing=1e-6):
 
 
 class Block(nn.Module):
-    def __init__(self):
+    def __init__(self, size):
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(WIDTH, eps=1e-6), nn.LayerNorm(WIDTH, eps=1e-6)
-        self.qkv, self.proj = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.mlp = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
+        width, self.heads = size.width, size.heads
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x, keep=None):
-        b, n, _ = x.shape
-        q, k, v = self.qkv(self.norm1(x)).reshape(b, n, 3, HEADS, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        b, n, width = x.shape
+        q, k, v = self.qkv(self.norm1(x)).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = F.scaled_dot_product_attention(q, k, v) if keep is None else attend(q, k, v, keep)
-        x = x + self.proj(mixed.transpose(1, 2).reshape(b, n, WIDTH))
+        x = x + self.proj(mixed.transpose(1, 2).reshape(b, n, width))
         return x + self.mlp(self.norm2(x))
 
 
 class Trunk(nn.Module):
     """Tubelet embedding, positions, blocks."""
 
-    def __init__(self):
+    def __init__(self, size, depth):
         super().__init__()
-        self.patch = nn.Conv3d(3, WIDTH, PATCH, PATCH)
-        self.place = nn.Parameter(0.02 * torch.randn(1, TOKENS, WIDTH))
-        self.blocks = nn.ModuleList([Block() for _ in range(DEPTH)])
+        self.size = size
+        self.patch = nn.Conv3d(3, size.width, size.patch, size.patch)
+        self.place = nn.Parameter(0.02 * torch.randn(1, size.tokens, size.width))
+        self.blocks = nn.ModuleList([Block(size) for _ in range(depth)])
 
     def embed(self, clip):
         return self.patch(clip).flatten(2).mT + self.place
 
 
 class Scorer(nn.Module):
-    def __init__(self):
+    def __init__(self, size):
         super().__init__()
-        half, quarter = WIDTH // 2, WIDTH // 4
-        self.into = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.GELU())
-        self.out = nn.Sequential(nn.Linear(WIDTH, half), nn.GELU(), nn.Linear(half, quarter), nn.GELU(),
+        width, half, quarter = size.width, size.width // 2, size.width // 4
+        self.slots = size.slots
+        self.into = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU())
+        self.out = nn.Sequential(nn.Linear(width, half), nn.GELU(), nn.Linear(half, quarter), nn.GELU(),
                                  nn.Linear(quarter, 2))
 
     def forward(self, x, keep):
@@ -82,26 +114,25 @@ class Scorer(nn.Module):
             total = (values * weight).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp_min(1e-6)
             return total.expand_as(values).reshape(b, n, -1)
 
-        return F.log_softmax(self.out(torch.cat([alone, mean(slot, SLOTS), mean(clip, 1)], -1)).float(), -1)
+        return F.log_softmax(self.out(torch.cat([alone, mean(slot, self.slots), mean(clip, 1)], -1)).float(), -1)
 
 
 class Anonymiser(Trunk):
-    def __init__(self):
-        super().__init__()
-        self.scorers = nn.ModuleList([Scorer() for _ in SCORE_BEFORE])
-        self.head = nn.Sequential(nn.LayerNorm(WIDTH, eps=1e-6), nn.Linear(WIDTH, 3 * math.prod(PATCH)))
+    def __init__(self, size):
+        super().__init__(size, size.depth)
+        self.scorers = nn.ModuleList([Scorer(size) for _ in size.score_before])
+        self.head = nn.Sequential(nn.LayerNorm(size.width, eps=1e-6), nn.Linear(size.width, 3 * math.prod(size.patch)))
 
     def pixels(self, tokens):
-        b, (t, y, x) = tokens.shape[0], PATCH
-        boxes = tokens.reshape(b, 8, 7, 7, t, y, x, 3).permute(0, 7, 1, 4, 2, 5, 3, 6)
-        return boxes.reshape(b, 3, 8 * t, 7 * y, 7 * x)
+        b, grid, patch = tokens.shape[0], self.size.grid, self.size.patch
+        return tokens.reshape(b, *grid, *patch, 3).permute(0, 7, 1, 4, 2, 5, 3, 6).reshape(b, 3, *self.size.clip)
 
     def forward(self, clip):
         """Training: pixels of every tubelet, policy (B, N), the decisions one by one."""
         x = self.embed(clip)
         keep, decisions = x.new_ones(x.shape[:2], dtype=torch.float32), []
         for i, block in enumerate(self.blocks):
-            if i in SCORE_BEFORE:
+            if i in self.size.score_before:
                 scored = self.scorers[len(decisions)](x, keep)
                 keep = keep * F.gumbel_softmax(scored, hard=True)[..., 0]
                 decisions.append(keep)
@@ -111,26 +142,26 @@ class Anonymiser(Trunk):
     def anonymise(self, clip):
         """Inference: the tokens really go."""
         x = self.embed(clip)
-        b = x.shape[0]
-        rows, m = torch.arange(TOKENS, device=x.device).expand(b, -1), 0
+        b, tokens, slots = x.shape[0], self.size.tokens, self.size.slots
+        rows, m = torch.arange(tokens, device=x.device).expand(b, -1), 0
         for i, block in enumerate(self.blocks):
-            if i in SCORE_BEFORE:
-                left = x.shape[1] // SLOTS
+            if i in self.size.score_before:
+                left = x.shape[1] // slots
                 score = self.scorers[m](x, x.new_ones(x.shape[:2], dtype=torch.float32))[..., 0]
-                best = score.reshape(b, SLOTS, left).topk(int(TOKENS // SLOTS * KEEP[m])).indices
-                best = (best + left * torch.arange(SLOTS, device=x.device)[:, None]).flatten(1)
-                x = x.gather(1, best[..., None].expand(-1, -1, WIDTH))
+                best = score.reshape(b, slots, left).topk(int(tokens // slots * self.size.keep[m])).indices
+                best = (best + left * torch.arange(slots, device=x.device)[:, None]).flatten(1)
+                x = x.gather(1, best[..., None].expand(-1, -1, x.shape[2]))
                 rows, m = rows.gather(1, best), m + 1
             x = block(x)
         drawn = self.head(x)
-        whole = drawn.new_zeros(b, TOKENS, drawn.shape[-1])
+        whole = drawn.new_zeros(b, tokens, drawn.shape[-1])
         return self.pixels(whole.scatter(1, rows[..., None].expand_as(drawn), drawn))
 
 
 class Recogniser(Trunk):
-    def __init__(self, outputs):
-        super().__init__()
-        self.norm, self.out = nn.LayerNorm(WIDTH, eps=1e-6), nn.Linear(WIDTH, outputs)
+    def __init__(self, size, outputs):
+        super().__init__(size, size.recogniser_depth)
+        self.norm, self.out = nn.LayerNorm(size.width, eps=1e-6), nn.Linear(size.width, outputs)
 
     def forward(self, clip, keep):
         x = self.embed(clip)
@@ -154,9 +185,12 @@ class Machine:
     def autocast(self):
         return torch.autocast(self.device, torch.bfloat16, enabled=self.bf16)
 
+    def wrapped(self, run):
+        return torch.compile(run) if self.compile else run
+
     def made(self, network):
         network = network.to(self.device)
-        return network, torch.compile(network) if self.compile else network
+        return network, self.wrapped(network)
 
     def randn(self, *shape, **more):
         return torch.randn(*shape, device=self.device, **more)
@@ -189,11 +223,12 @@ def adamw(network):
     return torch.optim.AdamW(groups, lr=1e-5, fused=True)
 
 
-def train_step(m):
+def train_step(m, size=FULL):
     """The adversarial step, order sequential: recognisers first, then the anonymiser through them."""
-    clip, action = m.randn(m.batch, 3, 16, 112, 112), torch.randint(51, (m.batch,), device=m.device)
+    clip, action = m.randn(m.batch, 3, *size.clip), torch.randint(size.classes, (m.batch,), device=m.device)
     attributes = torch.randint(2, (m.batch, 5), device=m.device).float()
-    (anonymiser, draw), (first, see), (second, spy) = (m.made(n) for n in (Anonymiser(), Recogniser(51), Recogniser(5)))
+    networks = Anonymiser(size), Recogniser(size, size.classes), Recogniser(size, 5)
+    (anonymiser, draw), (first, see), (second, spy) = (m.made(n) for n in networks)
     optimizers = [adamw(n) for n in (anonymiser, first, second)]
     losses = [lambda o: F.cross_entropy(o, action), lambda o: F.binary_cross_entropy_with_logits(o, attributes)]
 
@@ -208,7 +243,8 @@ def train_step(m):
             optimizer.zero_grad(set_to_none=True)
             network.requires_grad_(False)
         with m.autocast():
-            ratio = sum(((d.reshape(m.batch, SLOTS, -1).mean(2) - r) ** 2).mean() for d, r in zip(decisions, KEEP)) / 3
+            shares = [d.reshape(m.batch, size.slots, -1).mean(2) for d in decisions]
+            ratio = sum(((share - r) ** 2).mean() for share, r in zip(shares, size.keep)) / len(shares)
             value = ratio + 0.5 * losses[0](see(video, keep)) - 0.5 * losses[1](spy(video, keep))
         value.backward()
         optimizers[0].step()
@@ -219,16 +255,20 @@ def train_step(m):
     return m.median(run) / m.batch
 
 
+def tiny_step(m):
+    return train_step(m, TINY)
+
+
 def anonymise(m):
-    network = Anonymiser().to(m.device).eval()
-    run = torch.compile(network.anonymise) if m.compile else network.anonymise
+    network = Anonymiser(FULL).to(m.device).eval()
+    run = m.wrapped(network.anonymise)
     clip = m.randn(m.batch, 3, 16, 112, 112)
     with torch.inference_mode(), m.autocast():
         return m.median(lambda: run(clip)) / m.batch
 
 
 def recogniser_step(m):
-    network, look = m.made(Recogniser(51))
+    network, look = m.made(Recogniser(FULL, FULL.classes))
     optimizer, clip = adamw(network), m.randn(m.batch, 3, 16, 112, 112)
     action, keep = torch.randint(51, (m.batch,), device=m.device), (torch.rand(m.batch, TOKENS, device=m.device) < 0.343).float()
 
@@ -242,8 +282,11 @@ def recogniser_step(m):
     return m.median(run) / m.batch
 
 
+STEPS = (train_step, anonymise, recogniser_step, tiny_step)
+
+
 def steps(m, only):
-    for step in (train_step, anonymise, recogniser_step):
+    for step in STEPS[:3]:
         if only and only != step.__name__:
             continue
         if m.device == "cuda":
@@ -312,9 +355,107 @@ def ops(m):
             print(f"{name}\t{label}\t{m.median(f, 0.5) * 1e3:.4f}", flush=True)
 
 
+# ---- the lines of compare.py that are pieces of the model: the pass to time; 8 clips
+
+
+def attention_inputs(m):
+    """Query, key and value as their product likes them best."""
+    store = torch.bfloat16 if m.bf16 else torch.float32
+    q, k, v = (m.randn(8, HEADS, TOKENS, 64, dtype=store, requires_grad=True) for _ in range(3))
+    return q, k, v, (torch.rand(8, TOKENS, device=m.device) < 0.5).float().requires_grad_()
+
+
+def attention_forward(m):
+    inputs, run = attention_inputs(m), m.wrapped(attend)
+
+    def forward():
+        with torch.inference_mode():
+            run(*inputs)
+
+    return forward
+
+
+def both_ways(m, run, *inputs, weights=()):
+    """Forward and backward from a gradient that lies ready; gradients are dropped as an optimizer would."""
+    run, upstream = m.wrapped(run), None
+
+    def both():
+        nonlocal upstream
+        out = run(*inputs)
+        upstream = torch.randn_like(out) if upstream is None else upstream
+        out.backward(upstream)
+        for x in (*inputs, *weights):
+            x.grad = None
+
+    return both
+
+
+def attention(m):
+    return both_ways(m, attend, *attention_inputs(m))
+
+
+def tubelet_embedding(m):
+    patch = nn.Conv3d(3, WIDTH, FULL.patch, FULL.patch).to(m.device)
+    clip = m.randn(8, 3, *FULL.clip, requires_grad=True)
+    return both_ways(m, lambda x: patch(x).flatten(2).mT, clip, weights=list(patch.parameters()))
+
+
+def layer_norm(m):
+    norm = nn.LayerNorm(WIDTH, eps=1e-6).to(m.device)
+    return both_ways(m, norm, m.randn(8 * TOKENS, WIDTH, requires_grad=True), weights=list(norm.parameters()))
+
+
+def gelu(m):
+    return both_ways(m, lambda x: F.gelu(x), m.randn(8 * TOKENS, 4 * WIDTH, requires_grad=True))
+
+
+def adamw_update(m):
+    weights = nn.Parameter(m.randn(22_000_000))
+    weights.grad = m.randn(22_000_000)
+    return torch.optim.AdamW([weights], lr=1e-5, weight_decay=0.05, fused=True).step
+
+
+def selection(m):
+    scores, x = m.randn(8, TOKENS, 2), m.randn(8, TOKENS, WIDTH)
+    first = 49 * torch.arange(SLOTS, device=m.device)[:, None]
+
+    def select(scores, x):
+        best = scores[..., 0].reshape(8, SLOTS, 49).topk(34).indices
+        return x.gather(1, (best + first).flatten(1)[..., None].expand(-1, -1, WIDTH))
+
+    run = m.wrapped(select)
+
+    def forward():
+        with torch.inference_mode():
+            run(scores, x)
+
+    return forward
+
+
+def gather(m):
+    rows = torch.randperm(8 * TOKENS, device=m.device)[: 8 * SLOTS * 34]
+    return both_ways(m, lambda x: x.index_select(0, rows), m.randn(8 * TOKENS, WIDTH, requires_grad=True))
+
+
+PIECES = {"adamw": adamw_update} | {
+    piece.__name__: piece
+    for piece in (attention_forward, attention, tubelet_embedding, layer_norm, gelu, selection, gather)
+}
+
+
+def line(m, name):
+    steps_by_name = {step.__name__: step for step in STEPS}
+    if name in steps_by_name:
+        value, unit = steps_by_name[name](m), "s/clip"
+    else:
+        value, unit = 1e3 * m.median(PIECES[name](m)), "ms"
+    print(f"{name} {value:.6f} {unit} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["steps", "ops"])
+    parser.add_argument("what", choices=["line", "steps", "ops"])
+    parser.add_argument("name", nargs="?", choices=[s.__name__ for s in STEPS] + list(PIECES), help="of the line")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--tf32", action="store_true", help="products of f32 in tf32, on cuda")
     parser.add_argument("--bf16", action="store_true")
@@ -324,7 +465,14 @@ def main():
     parser.add_argument("--only", help="one step: train_step, anonymise or recogniser_step")
     a = parser.parse_args()
     machine = Machine(a)
-    steps(machine, a.only) if a.what == "steps" else ops(machine)
+    if a.what == "line":
+        if a.name is None:
+            parser.error("name a line")
+        line(machine, a.name)
+    elif a.what == "steps":
+        steps(machine, a.only)
+    else:
+        ops(machine)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <mutex>
 #include <unordered_map>
@@ -65,7 +66,7 @@ struct Backend::State {
   std::int64_t damaged = 0;
 
   bool profiling = false;
-  std::array<KernelUse, kKernels> profile{};
+  std::vector<ProfileEvent> profile;
 
   // Guard bands and NaN are written and read by the host: the devices that tests ask for them share its memory.
   void fill_guards(const Handed& handed) const {
@@ -168,24 +169,41 @@ double Backend::profile_start() const {
 
 void Backend::profile_end(std::ptrdiff_t entry, double start, const Cost& cost) const {
   kernels().memory.wait();
-  KernelUse& use = state_->profile[static_cast<std::size_t>(entry) / sizeof(void (*)())];
-  ++use.calls;
-  use.seconds += seconds() - start;
-  use.cost += cost;
+  const double end = seconds();
+  const std::lock_guard lock(state_->mutex);
+  state_->profile.push_back(
+      {kNames[static_cast<std::size_t>(entry) / sizeof(void (*)())], start, end - start, cost, true});
+}
+
+void Backend::profile_work(std::string_view name, double start) const {
+  const double end = seconds();
+  const std::lock_guard lock(state_->mutex);
+  state_->profile.push_back({name, start, end - start, Cost(), false});
 }
 
 void Backend::profile(bool on) const {
+  const std::lock_guard lock(state_->mutex);
   state_->profiling = on;
-  if (on) state_->profile = {};
+  if (on) state_->profile.clear();
+}
+
+std::vector<ProfileEvent> Backend::profile_events() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->profile;
 }
 
 std::vector<KernelUse> Backend::profiled() const {
-  std::vector<KernelUse> uses;
-  for (std::size_t i = 0; i < kKernels; ++i) {
-    if (state_->profile[i].calls == 0) continue;
-    uses.push_back(state_->profile[i]);
-    uses.back().name = kNames[i];
+  std::array<KernelUse, kKernels> all{};
+  for (const ProfileEvent& event : profile_events()) {
+    if (!event.kernel) continue;
+    KernelUse& use = all[static_cast<std::size_t>(std::ranges::find(kNames, event.name) - kNames)];
+    use.name = event.name;
+    ++use.calls;
+    use.seconds += event.seconds;
+    use.cost += event.cost;
   }
+  std::vector<KernelUse> uses;
+  std::ranges::copy_if(all, std::back_inserter(uses), [](const KernelUse& use) { return use.calls > 0; });
   return uses;
 }
 

@@ -19,7 +19,15 @@ struct MemoryOptions {
   bool poison = false;
 };
 
-// One line of a profile: all calls of one kernel.
+// What a profile holds: a call of a kernel, or other work that was named (Backend::timed).
+struct ProfileEvent {
+  std::string_view name;
+  double start = 0, seconds = 0;  // start: on the steady clock
+  Cost cost;
+  bool kernel = true;
+};
+
+// All calls of one kernel.
 struct KernelUse {
   std::string_view name;
   std::int64_t calls = 0;
@@ -67,8 +75,20 @@ class Backend {
                 start, cost(args));
   }
 
+  // Work that is no kernel, by a name that outlives the profile.
+  template <class Work>
+  void timed(std::string_view name, const Work& work) const {
+    if (!profiling()) return work();
+    const double start = profile_start();
+    work();
+    profile_work(name, start);
+  }
+
+  // Begins a profile, or ends it; what it holds stays until the next begins. While one is taken, every kernel
+  // is waited for.
   void profile(bool on) const;
-  std::vector<KernelUse> profiled() const;  // kernels that ran, in the order of list.h
+  std::vector<ProfileEvent> profile_events() const;  // in the order in which they ended
+  std::vector<KernelUse> profiled() const;           // kernels that ran, in the order of list.h
 
   friend bool operator==(const Backend& a, const Backend& b) { return a.state_ == b.state_; }
 
@@ -77,6 +97,7 @@ class Backend {
   bool profiling() const;
   double profile_start() const;
   void profile_end(std::ptrdiff_t entry, double start, const Cost& cost) const;
+  void profile_work(std::string_view name, double start) const;
   std::shared_ptr<State> state_;
 };
 

@@ -13,6 +13,7 @@ struct TrainArguments {
   std::string recipe, run, phase = "all";
   std::vector<std::string> set;
   bool resume = false, list = false;
+  std::int64_t profile = 0;  // steps before it; 0: none is taken
 };
 
 Phase phase_named(const std::string& name) {
@@ -31,6 +32,7 @@ void train(const TrainArguments& a, const Program& program, Console& console) {
   }
   check(!a.recipe.empty() || (a.resume && !a.run.empty()),
         "train: name a recipe, or --run DIR --resume to go on");
+  check(a.profile >= 0, "train: --profile wants at least one step before it");
   check(!a.resume || a.set.empty(),
         "train: --set does not go with --resume; a run keeps the recipe it began with");
   const fs::path folder = a.run.empty() ? fs::path("runs") / fs::path(a.recipe).stem() : fs::path(a.run);
@@ -42,7 +44,8 @@ void train(const TrainArguments& a, const Program& program, Console& console) {
   watch_interrupts();
   const std::string phase = a.phase == "all" ? "" : " --phase " + a.phase;
   const RunRequest request = {folder, a.resume, phase_named(a.phase),
-                              fmt::format("stprivacy train --run {} --resume{}", folder.string(), phase)};
+                              fmt::format("stprivacy train --run {} --resume{}", folder.string(), phase),
+                              a.profile > 0 ? std::optional(a.profile) : std::nullopt};
   const Results results = run_experiment(recipe, backend, request, console);
   if (results.methods.empty()) return;
   const Dataset data = read_dataset(recipe.dataset());
@@ -64,6 +67,10 @@ void add_train(CLI::App& app, Program& program) {
   command->add_flag("--resume", a->resume, "go on from the run's last checkpoint");
   command->add_option("--phase", a->phase, "only this phase, which must be the next")
       ->check(CLI::IsMember({"all", "init", "adversarial", "evaluate"}));
+  command->add_flag(
+      "--profile{2}", a->profile,
+      "of each stage, once two steps (or --profile=STEPS) of it are done: where the time of a step "
+      "goes, as a table and in the run's profile.json");
   command->add_flag("--options", a->list, "list every option of a recipe with its default");
 }
 

@@ -47,7 +47,9 @@ void Feed::stage(std::int64_t number) {
     loader_.open({static_cast<std::uint64_t>(number / per_epoch()), number % per_epoch()});
     next_ = number;
   }
-  if (!loader_.next(batch_)) check(loader_.next(batch_), "training: an epoch without a batch");
+  backend_.timed("wait for the loader", [&] {
+    if (!loader_.next(batch_)) check(loader_.next(batch_), "training: an epoch without a batch");
+  });
   next_ = number + 1;
   staging_.begin(batch_.pixels.size() + batch_.labels.size() * sizeof(int) +
                  batch_.attributes.size() * sizeof(float));

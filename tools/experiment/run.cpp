@@ -6,6 +6,7 @@
 #include "engine/progress.h"
 #include "tools/experiment/history.h"
 #include "tools/experiment/interrupt.h"
+#include "tools/experiment/profiler.h"
 
 namespace stp {
 
@@ -51,7 +52,8 @@ class Run {
         experiment_(recipe, backend),  // refuses what it can before anything is written
         folder_(open_folder(recipe, request)),
         lock_(folder_),
-        checkpoints_(claim(recipe, request)) {}
+        checkpoints_(claim(recipe, request)),
+        profiler_(experiment_.backend, request.profile_after, folder_ / "profile.json", console) {}
 
   Results carry_out() {
     begin();
@@ -151,8 +153,10 @@ class Run {
     const std::int64_t steps = stage_->steps(), log_every = experiment_.recipe.train.log_every;
     Progress progress(console_, stage_->name(), steps, "step", step_);
     const double start = steady_seconds();
+    profiler_.begin(stage_->name());
     while (step_ < steps) {
-      std::vector<LogField> fields = stage_->step(step_);
+      std::vector<LogField> fields;
+      profiler_.step(step_, [&] { fields = stage_->step(step_); });
       ++step_;
       if (step_ % log_every == 0 || step_ == steps) log_step(fields);
       progress.advance(step_, summary(fields));
@@ -162,6 +166,7 @@ class Run {
       if (signal != 0) stop(signal);
     }
     progress.finish();
+    profiler_.finish();
     const Loader& loader = stage_->loader();
     log_->timing("stage", {{"stage", stage_->name()},
                            {"seconds", steady_seconds() - start},
@@ -238,6 +243,7 @@ class Run {
   fs::path folder_;
   FolderLock lock_;
   CheckpointFolder checkpoints_;
+  Profiler profiler_;
   std::unique_ptr<RunLog> log_;
   std::size_t index_ = 0;  // of the stage under way
   std::int64_t step_ = 0;  // steps of it that are done

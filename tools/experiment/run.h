@@ -6,9 +6,11 @@
 //   checkpoints/         latest.safetensors, previous.safetensors: everything needed to go on
 //   anonymiser.safetensors  the trained anonymiser, by the released names, once phase adversarial is done
 //   results.json         what phase evaluate found
+//   profile.json         where the time goes, if asked: a trace for ui.perfetto.dev
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "engine/console.h"
@@ -23,6 +25,7 @@ struct RunRequest {
   bool resume = false;         // go on from the last checkpoint; otherwise the folder must be new
   Phase phase = Phase::all;    // stop after this one; it must be the next
   std::string resume_command;  // told to the user when interrupted
+  std::optional<std::int64_t> profile_after = {};  // take a profile of each stage once so many steps are done
 };
 
 // Trains and judges. Returns the results once phase evaluate is done; empty methods before. Throws Interrupted

@@ -31,7 +31,7 @@ struct Context {
     check_cuda(cudaStreamCreateWithFlags(&uploads, cudaStreamNonBlocking), "stream of uploads");
     check_cuda(cudaEventCreateWithFlags(&issued, cudaEventDisableTiming), "event");
     check_cuda(cudaEventCreateWithFlags(&uploaded, cudaEventDisableTiming), "event");
-    check_cublas(cublasLtCreate(&cublas), "cublasLt");
+    check_cublas(cublas_lt().Create(&cublas), "cublasLt");
     check_cuda(cudaMalloc(&workspace, kWorkspaceBytes), "workspace");
     check_cuda(cudaGetDeviceProperties(&properties, 0), "device");
   }
@@ -152,7 +152,7 @@ void check_cuda(cudaError_t status, const char* what) {
 }
 
 void check_cublas(cublasStatus_t status, const char* what) {
-  if (status != CUBLAS_STATUS_SUCCESS) refuse(what, cublasLtGetStatusString(status));
+  if (status != CUBLAS_STATUS_SUCCESS) refuse(what, cublas_lt().GetStatusString(status));
 }
 
 void allow_shared_memory(const char* name, const void* kernel, std::size_t bytes) {
@@ -174,7 +174,7 @@ const KernelTable* table() {
 }
 
 DeviceFacts facts() {
-  const auto version = static_cast<int>(cublasLtGetVersion());
+  const auto version = static_cast<int>(cublas_lt().GetVersion());
   return {context().properties.name,
           "cublasLt",
           {version / 10000, version / 100 % 100, version % 100},

@@ -1,10 +1,11 @@
 // What the files of this folder share: the stream, the workspace, and what to do when CUDA says no.
 #pragma once
 
-#include <cublasLt.h>
 #include <cuda_runtime.h>
 
 #include <cstddef>
+
+#include "kernels/cuda/library/cublas.h"
 
 namespace stp::cuda {
 

@@ -32,11 +32,11 @@ struct Product {
 class Layout {
  public:
   Layout(std::int64_t rows, std::int64_t columns, Element type) {
-    check_cublas(cublasLtMatrixLayoutCreate(&layout_, type_of(type), static_cast<std::uint64_t>(rows),
-                                            static_cast<std::uint64_t>(columns), rows),
+    check_cublas(cublas_lt().MatrixLayoutCreate(&layout_, type_of(type), static_cast<std::uint64_t>(rows),
+                                                static_cast<std::uint64_t>(columns), rows),
                  "layout");
   }
-  ~Layout() { cublasLtMatrixLayoutDestroy(layout_); }
+  ~Layout() { cublas_lt().MatrixLayoutDestroy(layout_); }
   Layout(const Layout&) = delete;
   Layout& operator=(const Layout&) = delete;
   cublasLtMatrixLayout_t get() const { return layout_; }
@@ -54,7 +54,7 @@ class Plan {
         d_(p.m, p.n, p.result) {
     const bool tf32 = p.operands == Element::f32 && p.math == Math::tf32;
     const cublasComputeType_t compute = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
-    check_cublas(cublasLtMatmulDescCreate(&operation_, compute, CUDA_R_32F), "product");
+    check_cublas(cublas_lt().MatmulDescCreate(&operation_, compute, CUDA_R_32F), "product");
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     if (p.bias) {
@@ -63,7 +63,7 @@ class Plan {
     }
     choose();
   }
-  ~Plan() { cublasLtMatmulDescDestroy(operation_); }
+  ~Plan() { cublas_lt().MatmulDescDestroy(operation_); }
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
@@ -71,28 +71,28 @@ class Plan {
     if (bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
     const float one = 1;
     const Workspace scratch = workspace();
-    check_cublas(cublasLtMatmul(cublas(), operation_, &one, a, a_.get(), b, b_.get(), &beta, c, d_.get(), d,
-                                d_.get(), &algorithm_, scratch.data, scratch.bytes, stream()),
+    check_cublas(cublas_lt().Matmul(cublas(), operation_, &one, a, a_.get(), b, b_.get(), &beta, c, d_.get(), d,
+                                    d_.get(), &algorithm_, scratch.data, scratch.bytes, stream()),
                  "product");
   }
 
  private:
   template <class Value>
   void set(cublasLtMatmulDescAttributes_t name, const Value& value) {
-    check_cublas(cublasLtMatmulDescSetAttribute(operation_, name, &value, sizeof value), "product");
+    check_cublas(cublas_lt().MatmulDescSetAttribute(operation_, name, &value, sizeof value), "product");
   }
 
   void choose() {
     cublasLtMatmulPreference_t preference = nullptr;
-    check_cublas(cublasLtMatmulPreferenceCreate(&preference), "preference");
+    check_cublas(cublas_lt().MatmulPreferenceCreate(&preference), "preference");
     const std::size_t limit = workspace().bytes;
-    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &limit,
-                                         sizeof limit);
+    cublas_lt().MatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &limit,
+                                             sizeof limit);
     cublasLtMatmulHeuristicResult_t found{};
     int count = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+    const cublasStatus_t status = cublas_lt().MatmulAlgoGetHeuristic(
         cublas(), operation_, a_.get(), b_.get(), d_.get(), d_.get(), preference, 1, &found, &count);
-    cublasLtMatmulPreferenceDestroy(preference);
+    cublas_lt().MatmulPreferenceDestroy(preference);
     check_cublas(status, "algorithm");
     if (count == 0) throw std::runtime_error("cuda: cublasLt has no algorithm for this product");
     algorithm_ = found.algo;
