@@ -132,6 +132,13 @@ TEST_CASE("recomputed blocks leave less waiting for backward") {
   CHECK(waiting(Activations::recomputed) < waiting(Activations::kept) / 2);
 }
 
+// Under the address sanitizer blocks lie apart, and the recognisers' ragged sizes seldom come again.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kCut = false;
+#else
+constexpr bool kCut = true;
+#endif
+
 TEST_CASE("steps after the first take nothing from the device") {
   const Backend backend(Device::cpu);
   StprivacyOptions o = options(Element::f32);
@@ -160,7 +167,7 @@ TEST_CASE("steps after the first take nothing from the device") {
       held = use.held;
       resting = use.in_use;
     }
-    CHECK(use.held == held);
+    if (kCut) CHECK(use.held == held);
     CHECK(use.in_use == resting);  // values and moments: no gradient is left
   }
 }
