@@ -5,34 +5,19 @@
 #include "engine/optimizer.h"
 #include "engine/rng.h"
 #include "models/adversary.h"
+#include "tests/models/small.h"
 
 using namespace stp;
+using namespace stp::test;
 
 namespace {
 
 constexpr std::int64_t kB = 2;
 
 StprivacyOptions options(Element storage) {
-  StprivacyOptions o;
-  o.vit.T = 6;
-  o.vit.Y = 8;
-  o.vit.X = 12;
-  o.vit.t = 2;
-  o.vit.y = o.vit.x = 4;
-  o.vit.E = 24;
-  o.vit.heads = 2;
-  o.vit.depth = 4;
+  StprivacyOptions o = small_stprivacy(storage);
   o.vit.drop_path = 0.5;
-  o.vit.storage = storage;
-  o.score_before = {1, 2, 3};
   return o;
-}
-
-Tensor normal(const Backend& backend, const Shape& shape, const std::string& name) {
-  std::vector<float> values(static_cast<std::size_t>(shape.elements()));
-  Random random(3, stream_id(name));
-  for (float& v : values) v = static_cast<float>(random.normal());
-  return Tensor::from(backend, shape, values);
 }
 
 // Three networks and what their steps are made of.

@@ -7,38 +7,12 @@
 #include "engine/optimizer.h"
 #include "engine/rng.h"
 #include "models/adversary.h"
+#include "tests/models/small.h"
 
 using namespace stp;
+using namespace stp::test;
 
 namespace {
-
-// A small clip that is neither square nor cubic: 3 slots of 2 x 3 tokens.
-VitOptions small_vit() {
-  VitOptions v;
-  v.T = 6;
-  v.Y = 8;
-  v.X = 12;
-  v.t = 2;
-  v.y = v.x = 4;
-  v.E = 24;
-  v.heads = 2;
-  v.depth = 4;
-  return v;
-}
-
-StprivacyOptions small_stprivacy() {
-  StprivacyOptions o;
-  o.vit = small_vit();
-  o.score_before = {1, 2, 3};
-  return o;
-}
-
-Tensor normal(const Backend& backend, const Shape& shape, const std::string& name) {
-  std::vector<float> values(static_cast<std::size_t>(shape.elements()));
-  Random random(3, stream_id(name));
-  for (float& v : values) v = static_cast<float>(random.normal());
-  return Tensor::from(backend, shape, values);
-}
 
 ClipInput small_clip(const Backend& backend, std::int64_t B = 2) {
   return {.clip = normal(backend, {B, 3, 6, 8, 12}, "clip")};

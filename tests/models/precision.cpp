@@ -6,34 +6,14 @@
 #include "engine/optimizer.h"
 #include "engine/rng.h"
 #include "models/adversary.h"
+#include "tests/models/small.h"
 
 using namespace stp;
+using namespace stp::test;
 
 namespace {
 
 constexpr std::int64_t kB = 3, kN = 18;
-
-StprivacyOptions options(Element storage) {
-  StprivacyOptions o;
-  o.vit.T = 6;
-  o.vit.Y = 8;
-  o.vit.X = 12;
-  o.vit.t = 2;
-  o.vit.y = o.vit.x = 4;
-  o.vit.E = 24;
-  o.vit.heads = 2;
-  o.vit.depth = 4;
-  o.vit.storage = storage;
-  o.score_before = {1, 2, 3};
-  return o;
-}
-
-Tensor normal(const Backend& backend, const Shape& shape, const std::string& name) {
-  std::vector<float> values(static_cast<std::size_t>(shape.elements()));
-  Random random(3, stream_id(name));
-  for (float& v : values) v = static_cast<float>(random.normal());
-  return Tensor::from(backend, shape, values);
-}
 
 LabelledClips batch(const Backend& backend) {
   return {{.clip = normal(backend, {kB, 3, 6, 8, 12}, "clip")},
@@ -49,7 +29,7 @@ struct Step {
 Step adversarial_step(Element storage, Math math = Math::exact, Device device = Device::cpu) {
   const Backend backend(device, {.guard = true, .poison = true});
   backend.multiply_in(math);
-  const StprivacyOptions o = options(storage);
+  const StprivacyOptions o = small_stprivacy(storage);
   const Stprivacy anonymiser(backend, 1, o);
   const Recogniser action(backend, 2, {o.vit, 3, 1.0}), privacy(backend, 3, {o.vit, 2, 1.0});
   std::vector<Tensor> noise;
@@ -110,7 +90,7 @@ TEST_CASE("tf32: an adversarial step has the bits of f32 on cpu, and its numbers
 
 TEST_CASE("bf16: the copy of the weights follows assignment, a restart and the optimizer") {
   const Backend backend(Device::cpu);
-  const Recogniser model(backend, 1, {options(Element::bf16).vit, 3, 1.0});
+  const Recogniser model(backend, 1, {small_stprivacy(Element::bf16).vit, 3, 1.0});
   Optimizer optimizer(model.parameters(), OptimizerOptions(), [](const Parameter&) { return Treatment(); });
   const auto check_copy = [&] {
     for (const Parameter& p : model.parameters().all()) {

@@ -5,8 +5,10 @@
 #include "engine/optimizer.h"
 #include "engine/rng.h"
 #include "models/adversary.h"
+#include "tests/models/small.h"
 
 using namespace stp;
+using namespace stp::test;
 
 namespace {
 
@@ -44,36 +46,19 @@ const KernelTable& counting() {
   return table;
 }
 
-StprivacyOptions options() {
-  StprivacyOptions o;
-  o.vit.T = 6;
-  o.vit.Y = 8;
-  o.vit.X = 12;
-  o.vit.t = 2;
-  o.vit.y = o.vit.x = 4;
-  o.vit.E = 24;
-  o.vit.heads = 2;
-  o.vit.depth = 4;
-  o.score_before = {1, 2, 3};
-  return o;
-}
-
 // Equation 13 in order sequential, three optimizers and all.
 class Training {
  public:
   Training(const Backend& backend, bool gathered)
       : backend_(backend),
         gathered_(gathered),
-        anonymiser_(backend, 1, options()),
-        action_(backend, 2, {options().vit, 3, 1.0}),
-        privacy_(backend, 3, {options().vit, 2, 1.0}),
+        anonymiser_(backend, 1, small_stprivacy()),
+        action_(backend, 2, {small_vit(), 3, 1.0}),
+        privacy_(backend, 3, {small_vit(), 2, 1.0}),
         for_anonymiser_(adamw(anonymiser_.parameters())),
         for_action_(adamw(action_.parameters())),
         for_privacy_(adamw(privacy_.parameters())) {
-    std::vector<float> clip(static_cast<std::size_t>(kB) * 3 * 6 * 8 * 12);
-    Random random(3, stream_id("clip"));
-    for (float& v : clip) v = static_cast<float>(random.normal());
-    batch_ = {{.clip = Tensor::from(backend, {kB, 3, 6, 8, 12}, clip)},
+    batch_ = {{.clip = normal(backend, {kB, 3, 6, 8, 12}, "clip")},
               Indices::from(backend, {kB}, std::vector<int>{0, 2}),
               Tensor::from(backend, {kB, 2}, std::vector<float>{0, 1, 1, 0})};
   }
