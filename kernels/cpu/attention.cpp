@@ -76,7 +76,7 @@ struct KeyOrder {
   }
   std::size_t place_of(std::size_t j) const { return static_cast<std::size_t>(place[j]); }
   std::size_t token_at(std::size_t at) const { return static_cast<std::size_t>(token[at]); }
-  bool sees(std::size_t at) const { return at < kept; }  // whether other queries see the key there
+  bool is_kept(std::size_t at) const { return at < kept; }  // so that other queries see the key there
 };
 
 // One row of a part (0 q, 1 k, 2 v) as `pitch` floats.
@@ -219,9 +219,9 @@ void forward_head(const AttentionForward& a, int b, int h) {
       float* const row = scores + i * pitch.keys;
       const float maximum = row_maximum(row, head.tokens, pitch.keys);
       const std::size_t self = order.place_of(begin + i);
-      alone[i] = order.sees(self) ? 0.0f : exp_of(row[self] - maximum);
+      alone[i] = order.is_kept(self) ? 0.0f : exp_of(row[self] - maximum);
       const float kept = keep[self];
-      if (order.sees(self)) keep[self] = 1.0f;  // the diagonal: a token always sees itself
+      if (order.is_kept(self)) keep[self] = 1.0f;  // the diagonal: a token always sees itself
       z[i] = weigh_row(row, keep, maximum, round_up(order.kept, lanes())) + alone[i] + a.smoothing;
       keep[self] = kept;
       if (a.lse) a.lse[head.row(begin + i)] = maximum + std::log(z[i]);
@@ -231,7 +231,7 @@ void forward_head(const AttentionForward& a, int b, int h) {
     for (std::size_t i = 0; i < rows; ++i) {
       float* const sum = sums + i * pitch.width;
       const std::size_t self = order.place_of(begin + i);
-      if (!order.sees(self)) add_row_times(v + self * pitch.width, alone[i], sum, pitch.width);
+      if (!order.is_kept(self)) add_row_times(v + self * pitch.width, alone[i], sum, pitch.width);
       store_output(a.out, head.out(begin + i), sum, mean, a.smoothing, 1.0f / z[i], head.width);
     }
   }
@@ -336,7 +336,7 @@ struct Backward {
     const float maximum = row_maximum(p_row, head.tokens, pitch.keys);
     self = {order.place_of(token), 0, 0};
     best = {a.smoothing > 0 ? first_key_at(p_row, maximum, pitch.keys) : 0, 0, 0};
-    const bool seen = order.sees(self.key);
+    const bool seen = order.is_kept(self.key);
     if (!seen) {
       self.p = exp_of(p_row[self.key] - a.lse[at]);
       self.ds = (dot(dout_row, v + self.key * pitch.width, pitch.width) - delta) * self.p;
@@ -406,7 +406,7 @@ struct Backward {
     // forward: out_i = sum_j (p_ij / z_i) v_j
     product({p, 1, pitch.keys}, dout, pitch.width, dv, pitch.width, kept, pitch.width, rows, true);
     for (std::size_t i = 0; i < rows; ++i) {
-      if (!order.sees(self[i].key)) add_lone(i, self[i]);
+      if (!order.is_kept(self[i].key)) add_lone(i, self[i]);
       if (a.smoothing > 0) add_lone(i, best[i]);
       store_row(0, begin + i, dq + i * pitch.width, nullptr, a.scale);
     }
