@@ -1,7 +1,6 @@
 #include "data/loader.h"
 
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -16,6 +15,7 @@
 #include "data/text_file.h"
 #include "engine/check.h"
 #include "engine/file.h"
+#include "engine/progress.h"
 
 namespace stp {
 namespace {
@@ -337,9 +337,9 @@ struct Loader::State {
     }
     to_make.notify_all();  // the evaluation's next pass may begin
     Slot& s = slot(delivered());
-    const auto start = std::chrono::steady_clock::now();
+    const double start = steady_seconds();
     made.wait(lock, [&] { return s.number == delivered() && s.done == s.runs.size(); });
-    waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    waited += steady_seconds() - start;
     if (s.error) throw *s.error;
     std::swap(batch, s.batch);
     ++position.batch;

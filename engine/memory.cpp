@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
@@ -11,6 +10,7 @@
 #include <unordered_map>
 
 #include "engine/pool.h"
+#include "engine/progress.h"
 #include "engine/text.h"
 
 namespace stp {
@@ -36,11 +36,6 @@ constexpr bool kSanitized = false;
 Pool::Blocks layout_of(Device device, const MemoryOptions& options) {
   const bool watched = kSanitized || options.guard || device == Device::simt;
   return watched ? Pool::Blocks::apart : Pool::Blocks::cut;
-}
-
-double seconds() {
-  using Clock = std::chrono::steady_clock;
-  return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
@@ -164,19 +159,19 @@ bool Backend::profiling() const { return state_->profiling; }
 
 double Backend::profile_start() const {
   kernels().memory.wait();
-  return seconds();
+  return steady_seconds();
 }
 
 void Backend::profile_end(std::ptrdiff_t entry, double start, const Cost& cost) const {
   kernels().memory.wait();
-  const double end = seconds();
+  const double end = steady_seconds();
   const std::lock_guard lock(state_->mutex);
   state_->profile.push_back(
       {kNames[static_cast<std::size_t>(entry) / sizeof(void (*)())], start, end - start, cost, true});
 }
 
 void Backend::profile_work(std::string_view name, double start) const {
-  const double end = seconds();
+  const double end = steady_seconds();
   const std::lock_guard lock(state_->mutex);
   state_->profile.push_back({name, start, end - start, Cost(), false});
 }
