@@ -153,6 +153,9 @@ TEST_CASE("steps after the first take nothing from the device") {
       resting = use.in_use;
     }
     if (kCut) CHECK(use.held == held);
-    CHECK(use.in_use == resting);  // values and moments: no gradient is left
+    CHECK(use.in_use == resting);  // values and moments; no gradient is left:
+    for (const Parameters* learnt :
+         {&players.anonymiser.parameters(), &players.action.parameters(), &players.privacy.parameters()})
+      CHECK(!learnt->all().front().tensor.has_gradient());
   }
 }
