@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 tools/build.sh
-ctest --test-dir build --output-on-failure -LE slow
+ctest --test-dir build --output-on-failure -j "$(nproc)" -LE slow
 
 tools/build.sh sanitize unit_tests
-ctest --test-dir build-sanitize --output-on-failure -L unit
+ctest --test-dir build-sanitize --output-on-failure -j "$(nproc)" -L unit
