@@ -45,7 +45,7 @@ Tensor ParameterScope::take_statistic(const std::string& name, const Shape& shap
   return parameters_->take(prefix_ + name, shape, init, false);
 }
 
-Parameters::Parameters(const Backend& backend, std::uint64_t seed,
+Parameters::Parameters(const Backend& backend, const Seed& seed,
                        const std::function<void(ParameterScope)>& construct, Element storage)
     : backend_(backend) {
   construct(ParameterScope(this, ""));
@@ -60,7 +60,7 @@ Parameters::Parameters(const Backend& backend, std::uint64_t seed,
              .rounded = storage == Element::bf16 ? zeros(storage) : nullptr};
   for (Parameter& p : all_) p.tensor = Tensor::window(p.shape, memory_, static_cast<std::size_t>(p.begin));
   freeze(false);
-  initialise(seed);
+  if (seed) initialise(*seed);
   bound_ = true;
   construct(ParameterScope(this, ""));
 }

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,13 +54,17 @@ class ParameterScope {
   std::string prefix_;
 };
 
+// From which the values of a network are drawn. Without one they are zeros: a network that is about to be
+// loaded would draw millions of normal numbers, which take seconds, for nothing.
+using Seed = std::optional<std::uint64_t>;
+
 // Built by running `construct` twice: once to learn names and shapes, once, after the allocation, to bind the
 // tensors. So a network names each parameter in one place.
 class Parameters {
  public:
   // With `storage` bf16 a rounded copy of all values stands beside them, for products with activations in
   // bf16; assigning and the optimizer keep it true.
-  Parameters(const Backend& backend, std::uint64_t seed, const std::function<void(ParameterScope)>& construct,
+  Parameters(const Backend& backend, const Seed& seed, const std::function<void(ParameterScope)>& construct,
              Element storage = Element::f32);
   Parameters(const Parameters&) = delete;
   Parameters& operator=(const Parameters&) = delete;

@@ -63,7 +63,7 @@ void StprivacyOptions::validate() const {
   check(temperature > 0, "anonymiser: temperature {} is not positive", temperature);
 }
 
-Stprivacy::Stprivacy(const Backend& backend, std::uint64_t seed, const StprivacyOptions& options)
+Stprivacy::Stprivacy(const Backend& backend, const Seed& seed, const StprivacyOptions& options)
     : options_(options),
       parameters_(
           backend, seed,

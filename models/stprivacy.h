@@ -57,7 +57,7 @@ struct Anonymised {
 
 class Stprivacy {
  public:
-  Stprivacy(const Backend& backend, std::uint64_t seed, const StprivacyOptions& options);
+  Stprivacy(const Backend& backend, const Seed& seed, const StprivacyOptions& options);
 
   // Training: nothing is dropped, the decision travels along. noise: Gumbel noise (B, N, 2) for each scorer.
   // A pass whose backward has to wait may have its blocks recomputed then.

@@ -11,7 +11,7 @@ TubeletGeometry whole_frames(std::int64_t B, int T, int Y, int X) {
 
 }  // namespace
 
-FrameAnonymiser::FrameAnonymiser(const Backend& backend, std::uint64_t seed,
+FrameAnonymiser::FrameAnonymiser(const Backend& backend, const Seed& seed,
                                  const FrameAnonymiserOptions& options)
     : options_(options) {
   if (options.network == FrameAnonymiserOptions::Network::unet) {

@@ -19,7 +19,7 @@ struct FrameAnonymiserOptions {
 
 class FrameAnonymiser {
  public:
-  FrameAnonymiser(const Backend& backend, std::uint64_t seed, const FrameAnonymiserOptions& options);
+  FrameAnonymiser(const Backend& backend, const Seed& seed, const FrameAnonymiserOptions& options);
 
   // The frames of a batch as values in [0, 1]: (B, 3, T, Y, X).
   Tensor clips(const ClipInput& input) const;

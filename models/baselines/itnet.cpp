@@ -19,7 +19,7 @@ void ItNetOptions::validate() const {
   check(width > 0 && blocks >= 0, "itnet: width {}, {} residual blocks", width, blocks);
 }
 
-ItNet::ItNet(const Backend& backend, std::uint64_t seed, const ItNetOptions& options)
+ItNet::ItNet(const Backend& backend, const Seed& seed, const ItNetOptions& options)
     : options_(options),
       parameters_(backend, seed, [this](const ParameterScope& scope) { construct(scope); }) {}
 

@@ -21,7 +21,7 @@ struct ItNetOptions {
 
 class ItNet {
  public:
-  ItNet(const Backend& backend, std::uint64_t seed, const ItNetOptions& options = {});
+  ItNet(const Backend& backend, const Seed& seed, const ItNetOptions& options = {});
 
   // Images (B, 3, Y, X) with Y and X multiples of 4 -> the same shape.
   Tensor images(Tape* tape, const Tensor& x) const;

@@ -29,7 +29,7 @@ Tensor UNet::Double::operator()(Tape* tape, const Tensor& x, NormMode mode) cons
   return relu(tape, second_norm(tape, second(tape, middle), mode));
 }
 
-UNet::UNet(const Backend& backend, std::uint64_t seed, const UNetOptions& options)
+UNet::UNet(const Backend& backend, const Seed& seed, const UNetOptions& options)
     : options_(options),
       parameters_(backend, seed, [this](const ParameterScope& scope) { construct(scope); }) {}
 

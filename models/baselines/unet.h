@@ -21,7 +21,7 @@ struct UNetOptions {
 
 class UNet {
  public:
-  UNet(const Backend& backend, std::uint64_t seed, const UNetOptions& options = {});
+  UNet(const Backend& backend, const Seed& seed, const UNetOptions& options = {});
 
   // Images (B, 3, Y, X) with Y and X multiples of 16 -> the same shape.
   Tensor images(Tape* tape, const Tensor& x, NormMode mode) const;
