@@ -54,8 +54,8 @@ std::vector<std::string> paths_of(const Listing& listing) {
 // A clip of the lists with its labels and its file, as far as there are any.
 struct Joined {
   Listed listed;
-  std::vector<float> attributes;
-  std::string file;  // below the data set's folder
+  std::vector<float> attributes;  // by a table of labels
+  std::string file;               // below the data set's folder
 
   bool used() const { return listed.part != Part::unused; }
   bool missing() const { return used() && file.empty(); }
@@ -110,6 +110,8 @@ int drop_absent_classes(const DatasetSpec& spec, std::vector<std::string>& class
   return dropped;
 }
 
+std::vector<float> as_floats(const Marks& marks) { return {marks.begin(), marks.end()}; }
+
 // The clips that are used and on disk, as items of the two parts.
 void add_items(const DatasetSpec& spec, std::vector<Joined>& clips, Dataset& dataset) {
   for (Joined& clip : clips) {
@@ -117,10 +119,38 @@ void add_items(const DatasetSpec& spec, std::vector<Joined>& clips, Dataset& dat
     if (!spec.labels.empty() && clip.attributes.empty())
       refuse("{}: no labels for '{}' ({}); add its line or leave the clip out of the split", shown(spec.labels),
              brief(clip.listed.path), clip.listed.where);
+    if (clip.attributes.empty()) clip.attributes = as_floats(clip.listed.attributes);
     std::vector<Item>& items = clip.listed.part == Part::train ? dataset.train : dataset.test;
-    items.push_back(
-        {spec.videos / clip.file, clip_name(clip.listed.path), clip.listed.label, std::move(clip.attributes)});
+    items.push_back({spec.videos / clip.file, clip_name(clip.listed.path), clip.listed.label,
+                     std::move(clip.attributes), as_floats(clip.listed.actions),
+                     std::move(clip.listed.frames)});
   }
+}
+
+// Which labels a training clip on disk has; -1 for the others, else their new number.
+std::vector<int> learnable(const std::vector<Joined>& clips, Marks Listed::*marks, std::size_t labels) {
+  std::vector<int> place(labels, -1);
+  for (const Joined& clip : clips) {
+    if (clip.listed.part != Part::train || clip.file.empty()) continue;
+    for (std::size_t l = 0; l < labels; ++l)
+      if ((clip.listed.*marks)[l] != 0) place[l] = 0;
+  }
+  int next = 0;
+  for (int& p : place)
+    if (p == 0) p = next++;
+  return place;
+}
+
+// Leaves out of the listing's own labels those that no training clip has; returns how many.
+int drop_unlearnable(std::vector<Joined>& clips, Marks Listed::*marks, std::vector<std::string>& labels) {
+  const std::vector<int> place = learnable(clips, marks, labels.size());
+  for (Joined& clip : clips) clip.listed.*marks = kept_marks(clip.listed.*marks, place);
+  std::vector<std::string> kept;
+  for (std::size_t l = 0; l < labels.size(); ++l)
+    if (place[l] >= 0) kept.push_back(labels[l]);
+  const int dropped = static_cast<int>(labels.size() - kept.size());
+  labels = std::move(kept);
+  return dropped;
 }
 
 void require_complete(const Dataset& dataset, const DatasetSpec& spec) {
@@ -128,6 +158,8 @@ void require_complete(const Dataset& dataset, const DatasetSpec& spec) {
   if (dataset.train.empty())
     refuse("{}: no training clip is in {}; check both folders", where, shown(spec.videos));
   if (dataset.test.empty()) refuse("{}: no test clip is in {}; check both folders", where, shown(spec.videos));
+  // Of several actions those that no training clip shows were left out; PA-HMDB51's classes are not learnt.
+  if (dataset.many_actions || spec.layout == Layout::pa_hmdb51) return;
   std::vector<int> clips(dataset.classes.size(), 0);
   for (const Item& item : dataset.train) ++clips[static_cast<std::size_t>(item.label)];
   for (std::size_t c = 0; c < clips.size(); ++c)
@@ -159,7 +191,10 @@ Dataset read_dataset(const DatasetSpec& spec) {
   Dataset dataset;
   // Labels are matched with the whole list, not with what is on disk: an absent clip keeps its label to itself.
   std::vector<std::vector<float>> attributes;
+  dataset.attributes = std::move(listing.attributes);
   if (!spec.labels.empty()) {
+    if (!dataset.attributes.empty())
+      refuse("{}: {} has labels of its own; leave data.labels empty", shown(spec.labels), shown(spec.splits));
     const Labels labels(spec.labels);
     dataset.attributes = labels.attributes();
     attributes = attributes_of(listing, labels);
@@ -170,7 +205,11 @@ Dataset read_dataset(const DatasetSpec& spec) {
   dataset.missing_clips = static_cast<int>(std::ranges::count_if(clips, &Joined::missing));
   if (spec.missing == Missing::refuse && dataset.missing_clips > 0)
     refuse_missing(spec, clips, dataset.missing_clips);
-  if (spec.missing == Missing::skip && spec.classes.empty())
+  dataset.many_actions = listing.many_actions;
+  if (dataset.many_actions) {
+    dataset.absent_labels = drop_unlearnable(clips, &Listed::actions, dataset.classes) +
+                            drop_unlearnable(clips, &Listed::attributes, dataset.attributes);
+  } else if (spec.missing == Missing::skip && spec.classes.empty())
     dataset.missing_classes = drop_absent_classes(spec, dataset.classes, clips);
   add_items(spec, clips, dataset);
   dataset.unused_clips = static_cast<int>(present.size() - dataset.train.size() - dataset.test.size());

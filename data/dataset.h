@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,11 @@ class Labels;
 // One clip: a video file, a folder of frames, or a strip image (what open_frames takes).
 struct Item {
   std::filesystem::path path;
-  std::string name;               // CLASS/VIDEO as the list writes it, without the extension
-  int label = 0;                  // index into Dataset::classes
-  std::vector<float> attributes;  // (A) 0 or 1; empty without labels
+  std::string name;                 // CLASS/VIDEO as the list writes it, without the extension
+  int label = 0;                    // index into Dataset::classes; 0 where clips show several actions
+  std::vector<float> attributes;    // (A) 0 or 1; empty without labels
+  std::vector<float> actions = {};  // (classes) 0 or 1 where clips show several; else empty
+  std::shared_ptr<const PaVideo> frames = {};  // labels of its frames, of Layout::pa_hmdb51
 };
 
 struct Dataset {
@@ -28,6 +31,10 @@ struct Dataset {
   int missing_clips = 0;                // listed for training or test, not on disk (Missing::skip)
   int missing_classes = 0;              // whose folder is not on disk, left out (Missing::skip)
   int unused_clips = 0;                 // on disk, but in no list or listed as unused
+  // A clip may show several actions. Of actions and attributes those are here that a training clip has:
+  // others could not be learnt.
+  bool many_actions = false;
+  int absent_labels = 0;  // left out for that reason
 };
 
 // What to do about clips of the lists that are not on disk.
@@ -37,7 +44,7 @@ struct DatasetSpec {
   Layout layout = Layout::hmdb51;
   std::filesystem::path videos;  // below it CLASS/VIDEO: files or folders of frames
   std::filesystem::path splits;  // the folder of the official lists
-  std::filesystem::path labels;  // CSV of privacy labels; empty: none
+  std::filesystem::path labels;  // CSV of privacy labels; empty: those of the lists, if they have some
   int split = 1;
   std::vector<std::string> classes;  // only these; empty: all
   Missing missing = Missing::refuse;

@@ -7,6 +7,8 @@
 #include <unordered_map>
 
 #include "data/names.h"
+#include "data/pa_hmdb51.h"
+#include "data/tags.h"
 #include "data/text_file.h"
 #include "engine/check.h"
 #include "engine/file.h"
@@ -207,6 +209,72 @@ void read_split_table(const fs::path& path, int split, Listing& listing) {
   take_classes(names, listing);
 }
 
+// Parts of data sets whose authors publish none: of every 100 clips 60 for training, drawn from the split's
+// number.
+std::vector<Part> drawn_parts(std::size_t clips, int split) {
+  std::vector<Part> parts;
+  for (const bool training : pa_training_videos(clips, static_cast<std::uint64_t>(split)))
+    parts.push_back(training ? Part::train : Part::test);
+  return parts;
+}
+
+void read_celebv(const fs::path& file, int split, Listing& listing) {
+  CelebvHq all = read_celebv_hq(file);
+  listing.classes = std::move(all.expressions);
+  listing.attributes = std::move(all.attributes.labels);
+  const std::vector<Part> parts = drawn_parts(all.expression.size(), split);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    TagTable::Row& row = all.attributes.rows[i];
+    listing.clips.push_back({.path = std::move(row.name),
+                             .label = all.expression[i],
+                             .part = parts[i],
+                             .where = listing.source,
+                             .attributes = std::move(row.values)});
+  }
+}
+
+void read_hvu_lists(const fs::path& folder, int split, Listing& listing) {
+  if (split != 1) refuse("{}: split {}; HVU has one, 1", shown(folder), split);
+  listing.many_actions = true;
+  for (const Part part : {Part::train, Part::test}) {
+    const fs::path file = folder / (part == Part::train ? "HVU_Train_V1.0.csv" : "HVU_Val_V1.0.csv");
+    std::vector<std::pair<std::string, TagTable>> tables =
+        read_hvu(file, folder / "HVU_Tags_Categories_V1.0.csv");
+    const std::size_t first = listing.clips.size();
+    for (auto& [category, table] : tables) {
+      const bool actions = category == "action";
+      if (actions) listing.classes = table.labels;
+      if (part == Part::train && !actions)
+        for (const std::string& label : table.labels) listing.attributes.push_back(category + "/" + label);
+      for (std::size_t i = 0; i < table.rows.size(); ++i) {
+        if (first + i == listing.clips.size())
+          listing.clips.push_back({.path = table.rows[i].name, .part = part, .where = shown(file)});
+        Listed& clip = listing.clips[first + i];
+        Marks& marks = actions ? clip.actions : clip.attributes;
+        marks.insert(marks.end(), table.rows[i].values.begin(), table.rows[i].values.end());
+        table.rows[i] = {};  // there are half a million of them
+      }
+    }
+  }
+  std::unordered_map<std::string_view, const Listed*> seen;
+  for (const Listed& clip : listing.clips)
+    if (const auto [other, fresh] = seen.emplace(clip.path, &clip); !fresh)
+      refuse("{}: clip '{}' is in {} too; keep one of the lines", clip.where, brief(clip.path),
+             other->second->where);
+}
+
+void read_pa(const fs::path& folder, int split, Listing& listing) {
+  std::vector<PaVideo> videos = read_pa_hmdb51(folder);
+  const std::vector<Part> parts = drawn_parts(videos.size(), split);
+  std::vector<std::string> names;  // (clips)
+  for (std::size_t i = 0; i < videos.size(); ++i) {
+    names.push_back(videos[i].name.substr(0, videos[i].name.find('/')));
+    listing.clips.push_back({.path = videos[i].name, .part = parts[i], .where = listing.source});
+    listing.clips.back().frames = std::make_shared<const PaVideo>(std::move(videos[i]));
+  }
+  take_classes(names, listing);
+}
+
 // The classes that `name` was probably meant to be, or else some there are.
 std::string suggestion(const std::string& name, const std::vector<std::string>& classes) {
   constexpr std::size_t kShown = 12;
@@ -224,7 +292,7 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
 }  // namespace
 
 Listing read_listing(Layout layout, const fs::path& folder, int split) {
-  if (layout != Layout::table) require_folder(folder);
+  if (layout != Layout::table && layout != Layout::celebv_hq) require_folder(folder);
   if (split < 1) refuse("{}: split {}; splits are numbered from 1", shown(folder), split);
   Listing listing;
   listing.source = shown(folder);
@@ -240,6 +308,15 @@ Listing read_listing(Layout layout, const fs::path& folder, int split) {
       break;
     case Layout::table:
       read_split_table(folder, split, listing);
+      break;
+    case Layout::celebv_hq:
+      read_celebv(folder, split, listing);
+      break;
+    case Layout::hvu:
+      read_hvu_lists(folder, split, listing);
+      break;
+    case Layout::pa_hmdb51:
+      read_pa(folder, split, listing);
       break;
   }
   if (listing.classes.size() > kClasses)
@@ -258,11 +335,23 @@ Listing select_classes(Listing listing, const std::vector<std::string>& classes)
     label[c] = static_cast<int>(kept.size());
     kept.push_back(listing.classes[c]);
   }
-  std::erase_if(listing.clips,
-                [&](const Listed& clip) { return label[static_cast<std::size_t>(clip.label)] < 0; });
-  for (Listed& clip : listing.clips) clip.label = label[static_cast<std::size_t>(clip.label)];
+  if (listing.many_actions) {
+    for (Listed& clip : listing.clips) clip.actions = kept_marks(clip.actions, label);
+    std::erase_if(listing.clips, [](const Listed& clip) { return std::ranges::count(clip.actions, 1) == 0; });
+  } else {
+    const auto of = [&](const Listed& clip) { return label[static_cast<std::size_t>(clip.label)]; };
+    std::erase_if(listing.clips, [&](const Listed& clip) { return of(clip) < 0; });
+    for (Listed& clip : listing.clips) clip.label = of(clip);
+  }
   listing.classes = std::move(kept);
   return listing;
+}
+
+Marks kept_marks(const Marks& marks, const std::vector<int>& place) {
+  Marks kept;
+  for (std::size_t i = 0; i < marks.size(); ++i)
+    if (place[i] >= 0) kept.push_back(marks[i]);
+  return kept;
 }
 
 }  // namespace stp

@@ -140,6 +140,7 @@ class ClipMaker {
     for (Sample& sample : samples) {
       const int start = start_of(whole.frames, batch, sample.b);
       const auto numbers = clip_frames(whole.frames, start, options_.T, options_.rate, options_.padding);
+      std::ranges::copy(numbers, batch.frames.begin() + static_cast<std::ptrdiff_t>(sample.b) * options_.T);
       for (int t = 0; t < options_.T; ++t) uses[numbers[static_cast<std::size_t>(t)]].emplace_back(&sample, t);
     }
     std::vector<int> numbers;
@@ -292,10 +293,13 @@ struct Loader::State {
     batch.pixels.resize(std::size_t{3} * batch.B * batch.T * batch.Y * batch.X);
     batch.labels.clear();
     batch.attributes.clear();
+    batch.actions.clear();
+    batch.frames.assign(static_cast<std::size_t>(batch.B) * static_cast<std::size_t>(batch.T), 0);
     for (const std::uint32_t i : batch.items) {
       const Item& item = items[i];
       batch.labels.push_back(item.label);
       batch.attributes.insert(batch.attributes.end(), item.attributes.begin(), item.attributes.end());
+      batch.actions.insert(batch.actions.end(), item.actions.begin(), item.actions.end());
     }
   }
 

@@ -24,6 +24,8 @@ struct Batch {
   std::vector<std::uint8_t> pixels;  // (B, T, Y, X, 3) RGB
   std::vector<int> labels;           // (B)
   std::vector<float> attributes;     // (B, A)
+  std::vector<float> actions;        // (B, C) where clips may show several; else empty
+  std::vector<int> frames;           // (B, T) which frames of the video they are
   std::vector<std::uint32_t> items;  // (B) index into the loader's items
   std::vector<std::uint32_t> views;  // (B) clip * crops + crop; 0 in training
 };

@@ -79,6 +79,15 @@ int PaVideo::at(std::size_t attribute, int frame) const {
   return label;
 }
 
+std::optional<std::array<int, kPaAttributes.size()>> PaVideo::all_at(int frame) const {
+  std::array<int, kPaAttributes.size()> labels{};
+  for (std::size_t a = 0; a < labels.size(); ++a) {
+    labels[a] = at(a, frame);
+    if (labels[a] < 0) return std::nullopt;
+  }
+  return labels;
+}
+
 std::vector<PaVideo> read_pa_hmdb51(const std::filesystem::path& folder) {
   std::error_code error;
   std::vector<std::filesystem::path> files;

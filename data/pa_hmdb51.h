@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct PaVideo {
   int frames() const;  // behind the last labelled one
   // Attribute a in a frame: 1, 0, or -1 if no segment covers it. Where two do, the later one of the file holds.
   int at(std::size_t attribute, int frame) const;
+  // All attributes of a frame; nothing unless segments of each cover it.
+  std::optional<std::array<int, kPaAttributes.size()>> all_at(int frame) const;
 };
 
 // All files CLASS.json of `folder`, in alphabetical order, videos in the order of their file. Throws Error

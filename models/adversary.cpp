@@ -46,6 +46,11 @@ void pass_gradient(const Tensor& from, const Tensor& to, double factor) {
 
 }  // namespace
 
+Tensor action_loss(Tape* tape, const Tensor& logits, const LabelledClips& batch) {
+  if (batch.actions) return binary_cross_entropy(tape, logits, batch.actions);
+  return cross_entropy(tape, logits, batch.labels);
+}
+
 RecogniserView RecogniserView::detach() const {
   RecogniserView view = *this;
   view.input.pixel_tubelets = input.pixel_tubelets.detach();
@@ -129,7 +134,7 @@ StepNumbers init_gradients(const Stprivacy& anonymiser, const InitHead& head, co
                            const InitOptions& options, double weight) {
   Tape tape;
   const StprivacyPass pass = anonymiser.train(&tape, batch.input, noise, drop);
-  const Tensor action = cross_entropy(&tape, head(&tape, pass), batch.labels);
+  const Tensor action = action_loss(&tape, head(&tape, pass), batch);
   std::vector<Tape::Term> terms = ratio_terms(&tape, pass, anonymiser.options(), options.ratio_scope, 1);
 
   StepNumbers numbers;
@@ -151,8 +156,7 @@ StepNumbers init_gradients(const Stprivacy& anonymiser, const InitHead& head, co
 Tensor action_gradients(const Recogniser& action, const RecogniserView& view, const LabelledClips& batch,
                         const DropPathDraw& drop, bool gathered, double weight) {
   Tape tape;
-  const Tensor loss =
-      cross_entropy(&tape, logits_of(action, &tape, view.detach(), drop, gathered), batch.labels);
+  const Tensor loss = action_loss(&tape, logits_of(action, &tape, view.detach(), drop, gathered), batch);
   tape.backward({{loss, as_weight(weight)}});
   return loss;
 }
@@ -186,23 +190,23 @@ StepNumbers AnonymiserStep::finish(const AdversaryOptions& options, double weigh
 StepNumbers AnonymiserStep::gradients(const Recogniser& action, const Recogniser& privacy,
                                       const AdversaryOptions& options, double weight) {
   const Frozen no_action(action.parameters()), no_privacy(privacy.parameters());
-  Tensor action_loss, privacy_loss;
+  Tensor of_action, of_privacy;
   {  // one recogniser's activations at a time
     Tape tape;
-    action_loss = cross_entropy(&tape, logits_of(action, &tape, view(), {}, false), batch_.labels);
-    tape.backward({{action_loss, as_weight(weight * options.action_weight)}});
+    of_action = action_loss(&tape, logits_of(action, &tape, view(), {}, false), batch_);
+    tape.backward({{of_action, as_weight(weight * options.action_weight)}});
   }
   {
     Tape tape;
     const Tensor logits = logits_of(privacy, &tape, view(), {}, false);
-    privacy_loss = binary_cross_entropy(nullptr, logits, batch_.attributes);
+    of_privacy = binary_cross_entropy(nullptr, logits, batch_.attributes);
     Tape::Term term = privacy_term(&tape, logits, batch_.attributes, options.privacy_term);
     term.weight *= as_weight(weight * options.privacy_weight);
     tape.backward({term});
   }
   StepNumbers numbers = finish(options, weight);
-  numbers.action = action_loss;
-  numbers.privacy = privacy_loss;
+  numbers.action = of_action;
+  numbers.privacy = of_privacy;
   return numbers;
 }
 
@@ -221,15 +225,15 @@ StepNumbers AnonymiserStep::joint_gradients(const Recogniser& action, const Reco
     pass_gradient(own.keep, whole.keep, factor);
     return loss;
   };
-  const Tensor action_loss = one(action, options.action_weight, [&](Tape* tape, const Tensor& logits) {
-    return cross_entropy(tape, logits, batch_.labels);
+  const Tensor of_action = one(action, options.action_weight, [&](Tape* tape, const Tensor& logits) {
+    return action_loss(tape, logits, batch_);
   });
-  const Tensor privacy_loss = one(privacy, -options.privacy_weight, [&](Tape* tape, const Tensor& logits) {
+  const Tensor of_privacy = one(privacy, -options.privacy_weight, [&](Tape* tape, const Tensor& logits) {
     return binary_cross_entropy(tape, logits, batch_.attributes);
   });
   StepNumbers numbers = finish(options, weight);
-  numbers.action = action_loss;
-  numbers.privacy = privacy_loss;
+  numbers.action = of_action;
+  numbers.privacy = of_privacy;
   return numbers;
 }
 

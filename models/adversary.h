@@ -11,9 +11,14 @@ namespace stp {
 // A batch as the networks take it.
 struct LabelledClips {
   ClipInput input;
-  Indices labels;     // (B) action classes
-  Tensor attributes;  // (B, A) zeros and ones
+  Indices labels;       // (B) action classes
+  Tensor attributes;    // (B, A) zeros and ones
+  Tensor actions = {};  // (B, C) zeros and ones where a clip may show several actions; else none
 };
+
+// L_Action of logits (B, C): softmax cross-entropy with the class of each clip; where clips may show several
+// actions (the paper's Table 5), the mean sigmoid cross-entropy with all of them.
+Tensor action_loss(Tape* tape, const Tensor& logits, const LabelledClips& batch);
 
 // What a recogniser is shown: a clip and which of its tubelets count.
 struct RecogniserView {

@@ -108,6 +108,7 @@ TEST_CASE("loader: training batches hold every clip once an epoch, with its fram
         for (int t = 0; t < options.T; ++t) {
           CHECK(told(batch, b, t, 0) == 10 * item);
           CHECK(told(batch, b, t, 1) == numbers[static_cast<std::size_t>(t)]);
+          CHECK(told(batch, b, t, 1) == batch.frames[static_cast<std::size_t>(b * options.T + t)]);
         }
         if (item == 6) starts.insert(told(batch, b, 0, 1));
       }

@@ -51,3 +51,44 @@ TEST_CASE("the action-posterior floor is chance without correlation and the tabl
   CHECK(chance.cmap == doctest::Approx(50.0));
   CHECK(chance.top1 == doctest::Approx(50.0));
 }
+
+TEST_CASE("where clips show several actions, chance and floor are those of labels that go with them") {
+  // Attribute 0 goes with action 0, attribute 1 with action 1; a clip that shows both has both at even odds.
+  LabelTable train = {2, 2, {}, {}, {}};
+  const auto add = [](LabelTable& table, int copies, std::vector<int> shown, std::vector<int> positive) {
+    for (int i = 0; i < copies; ++i) {
+      table.actions.push_back(0);
+      table.shown.insert(table.shown.end(), shown.begin(), shown.end());
+      table.positive.insert(table.positive.end(), positive.begin(), positive.end());
+    }
+  };
+  add(train, 100, {1, 0}, {1, 0});
+  add(train, 100, {0, 1}, {0, 1});
+  LabelTable test = {2, 2, {}, {}, {}};
+  add(test, 10, {1, 0}, {1, 0});
+  add(test, 10, {0, 1}, {0, 1});
+  add(test, 20, {1, 1}, {0, 0});
+  const ChancePoints chance = chance_points(train, test);
+  CHECK(chance.top1 == doctest::Approx(100 * 30.0 / 40));  // constant scores: each action in 30 of 40 clips
+  CHECK(chance.cmap == doctest::Approx(100 * 10.0 / 40));
+  // A clip of its own counts towards each class: (100 + 1/2) / 101 beside 1/2 / 101.
+  const std::vector<double> shares = class_shares(train);
+  CHECK(shares[0] == doctest::Approx(100.5 / 101));
+  CHECK(shares[1] == doctest::Approx(0.5 / 101));
+  // Told the actions, the attacker scores the right ten clips highest, the ones with both in the middle.
+  const FloorPoint floor = action_posterior_floor(train, test, 1);
+  CHECK(floor.cmap == doctest::Approx(100));
+  // It is the mean over a clip's actions: not more for a clip that shows more of them.
+  LabelTable both = {2, 2, {}, {}, {}};
+  add(both, 1, {1, 1}, {0, 0});
+  add(both, 1, {1, 0}, {1, 1});
+  CHECK(action_posterior_floor(train, both, 1).precisions[0] == 1.0);
+  CHECK(action_posterior_floor(train, both, 1).precisions[1] == doctest::Approx(0.5));
+}
+
+TEST_CASE("attributes that no test clip has do not count as an attacker's failure") {
+  LabelTable train = {1, 2, {0, 0}, {1, 0, 0, 1}};
+  const LabelTable test = {1, 2, {0, 0}, {1, 0, 0, 0}};
+  CHECK(chance_points(train, test).cmap == doctest::Approx(50));
+  CHECK(action_posterior_floor(train, test, 1).cmap == doctest::Approx(50));
+}

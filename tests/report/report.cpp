@@ -73,7 +73,7 @@ RunRecord made_up() {
   record.results->methods = {method("raw", 100, 98), method("blur", 100, 60)};
   record.results->methods[1].rebuilt = {21.5, 0.625};
   record.stages = history_of_log(kLog, "log.jsonl");
-  record.train = record.test = labels();
+  record.labels = JudgedLabels{labels(), labels()};
   record.paper = PaperFigure{51.44, .673, 75.58};
   return record;
 }
@@ -105,8 +105,7 @@ TEST_CASE("report: tables, marks and names of made-up runs") {
 TEST_CASE("report: a run without results or data says so") {
   RunRecord record = made_up();
   record.results.reset();
-  record.train.reset();
-  record.test.reset();
+  record.labels.reset();
   record.no_data = "no such folder";
   const std::string html = report_html({record}, Backend(Device::cpu), {});
   CHECK(html.find("Not judged yet") != std::string::npos);

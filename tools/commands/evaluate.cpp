@@ -73,7 +73,7 @@ void evaluate(const EvaluateArguments& a, const Program& program, Console& conso
   check(anew || a.name.empty(), "evaluate: --name goes with --keep, --attackers, --steps, --set or --on-files");
   if (a.on_files) deliver(a, request, program.backend(), console);
   const Judged judged = anew ? evaluate_again(request, program.backend(), console) : results_of_run(a.run);
-  console.result(results_table(judged.results, judged.train, judged.test));
+  console.result(results_table(judged.results, judged.labels));
 }
 
 }  // namespace

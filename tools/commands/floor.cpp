@@ -27,7 +27,7 @@ void add_floor(CLI::App& app, Program& program) {
   CLI::App* c = add_command(app, program, "floor",
                             "chance, and what the action alone reveals of privacy labels; needs no video",
                             [a](Console& console) { run(*a, console); });
-  c->add_option("labels", a->labels, "CSV of privacy labels")->required();
+  c->add_option("labels", a->labels, "CSV of privacy labels; none for lists that hold them (celebv_hq, hvu)");
   c->add_option("--layout", a->layout, "how the lists are written")->check(CLI::IsMember(layout_names()));
   c->add_option("--splits", a->splits, "folder of the official lists")->required();
   c->add_option("--split", a->split, "number of the official split")->check(CLI::Range(1, 3));

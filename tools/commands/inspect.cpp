@@ -72,7 +72,7 @@ void tell_run(const fs::path& folder, Console& console) {
                                 : "finished");
   if (!fs::exists(folder / "results.json", ignored)) return;
   const Judged judged = results_of_run(folder);
-  console.result(results_table(judged.results, judged.train, judged.test));
+  console.result(results_table(judged.results, judged.labels));
 }
 
 // What is not recognised could have been meant as something else.

@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ReproduceArguments {
-  std::string table, data = "synth", recipe, runs;
+  std::string table, data, recipe, runs;
   std::vector<std::string> only, set, sweep;
   bool list = false;
 };
@@ -38,7 +38,8 @@ std::string listing(const TablePlan& plan) {
   return text;
 }
 
-void reproduce(const ReproduceArguments& a, const Program& program, Console& console) {
+void reproduce(ReproduceArguments a, const Program& program, Console& console) {
+  if (a.data.empty()) a.data = default_data(a.table);
   check((a.table == "sweep") == !a.sweep.empty(),
         "reproduce: --sweep goes with 'sweep', and 'sweep' needs one");
   const TablePlan plan =
@@ -51,9 +52,8 @@ void reproduce(const ReproduceArguments& a, const Program& program, Console& con
   watch_interrupts();
   const Results results = carry_out(plan, {folder, a.only, a.set, command_line(a)}, program.backend(), console);
   write_file(folder / "results.json", to_json(results).dump(2) + "\n");
-  const Dataset data = read_dataset(judged_recipe(plan, a.set).dataset());
   console.result(comparison(plan, results) + "\n" +
-                 results_table(results, label_table(data, data.train), label_table(data, data.test)));
+                 results_table(results, judged_labels(judged_recipe(plan, a.set))));
   console.note(fmt::format("everything is in {}", folder.string()));
 }
 
@@ -67,7 +67,8 @@ void add_reproduce(CLI::App& app, Program& program) {
   std::vector<std::string> tables = table_names();
   tables.emplace_back("sweep");
   c->add_option("table", a->table, "which one")->required()->check(CLI::IsMember(tables));
-  c->add_option("--data", a->data, "on which data set")->check(CLI::IsMember(table_data_names()));
+  c->add_option("--data", a->data, "on which data set; default: synth, or the one the table is about")
+      ->check(CLI::IsMember(table_data_names()));
   c->add_option("--recipe", a->recipe, "base recipe instead of the data set's own");
   c->add_option("--runs", a->runs, "folder of the runs; default runs/TABLE-DATA");
   c->add_option("--sweep", a->sweep, "KEY=VALUE,VALUE,... of a sweep, a run each; may be repeated")

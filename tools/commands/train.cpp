@@ -48,8 +48,7 @@ void train(const TrainArguments& a, const Program& program, Console& console) {
                               a.profile > 0 ? std::optional(a.profile) : std::nullopt};
   const Results results = run_experiment(recipe, backend, request, console);
   if (results.methods.empty()) return;
-  const Dataset data = read_dataset(recipe.dataset());
-  console.result(results_table(results, label_table(data, data.train), label_table(data, data.test)));
+  console.result(results_table(results, judged_labels(recipe)));
   console.note(fmt::format("everything is in {}", folder.string()));
 }
 

@@ -20,8 +20,14 @@ LabelledClips uploaded(const Backend& backend, const DataRecipe& data, const Bat
   }
   clips.labels = Indices(backend, {batch.B});
   upload(clips.labels.mutable_data(), batch.labels.data(), batch.labels.size() * sizeof(int));
-  clips.attributes = Tensor(backend, {batch.B, batch.A});
-  upload(clips.attributes.out().data, batch.attributes.data(), batch.attributes.size() * sizeof(float));
+  const auto labels = [&](const std::vector<float>& values) {
+    if (values.empty()) return Tensor();
+    Tensor tensor(backend, {batch.B, static_cast<std::int64_t>(values.size()) / batch.B});
+    upload(tensor.out().data, values.data(), values.size() * sizeof(float));
+    return tensor;
+  };
+  clips.attributes = labels(batch.attributes);
+  clips.actions = labels(batch.actions);
   return clips;
 }
 
@@ -52,15 +58,17 @@ void Feed::stage(std::int64_t number) {
   });
   next_ = number + 1;
   staging_.begin(batch_.pixels.size() + batch_.labels.size() * sizeof(int) +
-                 batch_.attributes.size() * sizeof(float));
+                 (batch_.attributes.size() + batch_.actions.size()) * sizeof(float));
   staged_ = uploaded(backend_, data_, batch_,
                      [&](void* to, const void* from, std::size_t bytes) { staging_.upload(to, from, bytes); });
+  staged_sources_ = {batch_.items, batch_.frames};
   staged_number_ = number;
 }
 
 LabelledClips Feed::batch(std::int64_t number) {
   if (number != staged_number_) stage(number);
   LabelledClips clips = std::move(staged_);
+  sources_ = std::move(staged_sources_);
   staging_.join();
   try {
     stage(number + 1);
@@ -75,10 +83,10 @@ TestFeed::TestFeed(const Backend& backend, const Recipe& recipe, const std::vect
       data_(recipe.data),
       loader_(items, recipe.loader(LoaderOptions::Views::even, batch, 0)) {}
 
-bool TestFeed::next(LabelledClips& clips, std::vector<std::uint32_t>& items) {
+bool TestFeed::next(LabelledClips& clips, ClipSources& sources) {
   if (!loader_.next(batch_)) return false;
   clips = on_device(backend_, data_, batch_);
-  items = batch_.items;
+  sources = {batch_.items, batch_.frames};
   return true;
 }
 

@@ -8,6 +8,12 @@
 
 namespace stp {
 
+// Where the clips of a batch come from.
+struct ClipSources {
+  std::vector<std::uint32_t> items;  // (B) of those the feed was given
+  std::vector<int> frames;           // (B, T) of the video
+};
+
 // Batches of one stage of a run, numbered from 0 over all epochs. Asking for the next number is cheap: it was
 // uploaded while the device worked on the one before. Any other is opened in place, without decoding what lies
 // before it.
@@ -16,6 +22,7 @@ class Feed {
   Feed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch,
        std::uint64_t stream);
   LabelledClips batch(std::int64_t number);
+  const ClipSources& sources() const { return sources_; }  // of the batch that was asked for last
   std::int64_t per_epoch() const { return loader_.batches(); }
   const Loader& loader() const { return loader_; }
 
@@ -29,6 +36,7 @@ class Feed {
   Batch batch_;
   Staging staging_;
   LabelledClips staged_;
+  ClipSources staged_sources_, sources_;
   std::int64_t staged_number_ = -1;
   std::int64_t next_ = -1;  // that the loader gives without being opened
 };
@@ -37,8 +45,8 @@ class Feed {
 class TestFeed {
  public:
   TestFeed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch);
-  // False at the end. `items` tells the clip of each row.
-  bool next(LabelledClips& clips, std::vector<std::uint32_t>& items);
+  // False at the end.
+  bool next(LabelledClips& clips, ClipSources& sources);
   std::int64_t batches() const { return loader_.batches(); }
 
  private:

@@ -17,9 +17,26 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-void append(LabelTable& table, int action, const std::vector<float>& attributes) {
-  table.actions.push_back(action);
+void append(LabelTable& table, const Listed& clip, const std::vector<float>& attributes) {
+  table.actions.push_back(clip.label);
+  table.shown.insert(table.shown.end(), clip.actions.begin(), clip.actions.end());
   for (const float a : attributes) table.positive.push_back(a > 0.5f ? 1 : 0);
+}
+
+// The attributes of each clip: by a table of labels, or, without one, as the lists have them.
+std::vector<std::vector<float>> attributes_by(const std::filesystem::path& labels, const Listing& listing,
+                                              std::vector<std::string>& names) {
+  if (!labels.empty()) {
+    const Labels table(labels);
+    names = table.attributes();
+    return attributes_of(listing, table);
+  }
+  check(!listing.attributes.empty(), "{}: the lists hold no labels; name a CSV of them", listing.source);
+  names = listing.attributes;
+  std::vector<std::vector<float>> attributes;
+  for (const Listed& clip : listing.clips)
+    attributes.emplace_back(clip.attributes.begin(), clip.attributes.end());
+  return attributes;
 }
 
 std::string number(double value, int width, int digits) {
@@ -47,9 +64,8 @@ std::vector<double> shares(const LabelTable& table) {
 SplitLabels read_split_labels(Layout layout, const std::filesystem::path& splits, int split,
                               const std::filesystem::path& labels) {
   const Listing listing = read_listing(layout, splits, split);
-  const Labels table(labels);
-  const std::vector<std::vector<float>> attributes = attributes_of(listing, table);
-  SplitLabels out = {listing.classes, table.attributes(), {}, {}};
+  SplitLabels out = {listing.classes, {}, {}, {}};
+  const std::vector<std::vector<float>> attributes = attributes_by(labels, listing, out.attributes);
   for (LabelTable* part : {&out.train, &out.test}) {
     part->classes = listing.classes.size();
     part->attributes = out.attributes.size();
@@ -59,7 +75,7 @@ SplitLabels read_split_labels(Layout layout, const std::filesystem::path& splits
     if (clip.part == Part::unused) continue;
     check(!attributes[i].empty(), "{}: no labels for '{}' ({}); add its line", shown(labels),
           printable(clip.path), clip.where);
-    append(clip.part == Part::train ? out.train : out.test, clip.label, attributes[i]);
+    append(clip.part == Part::train ? out.train : out.test, clip, attributes[i]);
   }
   check(!out.train.actions.empty() && !out.test.actions.empty(),
         "{}: split {} lists {} training and {} test clips; both are needed", shown(splits), split,

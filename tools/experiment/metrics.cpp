@@ -61,6 +61,24 @@ int seen_action(int action, std::size_t classes, double accuracy, Random& random
   return other < action ? other : other + 1;
 }
 
+// Scores (n, A) of an attacker who is told every action of a clip.
+std::vector<double> scores_of_told(const LabelTable& test, const std::vector<double>& of_class,
+                                   const std::vector<double>& overall) {
+  const std::size_t C = test.classes, A = test.attributes;
+  std::vector<double> scores;
+  for (std::size_t i = 0; i < test.actions.size(); ++i) {
+    std::vector<double> sum(A, 0.0);
+    double actions = 0;
+    for (std::size_t c = 0; c < C; ++c) {
+      if (test.shown[i * C + c] == 0) continue;
+      ++actions;
+      for (std::size_t a = 0; a < A; ++a) sum[a] += of_class[c * A + a];
+    }
+    for (std::size_t a = 0; a < A; ++a) scores.push_back(actions > 0 ? sum[a] / actions : overall[a]);
+  }
+  return scores;
+}
+
 }  // namespace
 
 double average_precision(std::span<const double> scores, std::span<const int> positive) {
@@ -169,15 +187,19 @@ double leakage_removed(double raw, double method, double constant) {
 
 ChancePoints chance_points(const LabelTable& train, const LabelTable& test) {
   ChancePoints points;
-  std::vector<std::int64_t> counts(train.classes, 0);
-  for (int action : train.actions) ++counts[static_cast<std::size_t>(action)];
-  const int frequent = static_cast<int>(std::max_element(counts.begin(), counts.end()) - counts.begin());
-  const auto clips = static_cast<double>(test.actions.size());
-  points.top1 =
-      100 * static_cast<double>(std::count(test.actions.begin(), test.actions.end(), frequent)) / clips;
-
+  if (test.shown.empty()) {
+    std::vector<std::int64_t> counts(train.classes, 0);
+    for (int action : train.actions) ++counts[static_cast<std::size_t>(action)];
+    const int frequent = static_cast<int>(std::max_element(counts.begin(), counts.end()) - counts.begin());
+    const auto clips = static_cast<double>(test.actions.size());
+    points.top1 =
+        100 * static_cast<double>(std::count(test.actions.begin(), test.actions.end(), frequent)) / clips;
+  } else {
+    const AttributeScores actions = {test.classes, std::vector<double>(test.shown.size(), 1.0), test.shown};
+    points.top1 = actions.cmap_of_present();
+  }
   AttributeScores scores = {test.attributes, std::vector<double>(test.positive.size(), 1.0), test.positive};
-  points.cmap = scores.cmap();
+  points.cmap = scores.cmap_of_present();
   points.f1_ones = scores.f1();
   const std::vector<double> share = overall_shares(train);
   for (std::size_t i = 0; i < scores.scores.size(); ++i) scores.scores[i] = share[i % test.attributes];
@@ -187,14 +209,18 @@ ChancePoints chance_points(const LabelTable& train, const LabelTable& test) {
 }
 
 std::vector<double> class_shares(const LabelTable& table) {
-  const std::size_t A = table.attributes;
+  const std::size_t A = table.attributes, C = table.classes;
   const std::vector<double> overall = overall_shares(table);
-  std::vector<double> clips(table.classes, 1.0), share;
-  for (std::size_t c = 0; c < table.classes; ++c) share.insert(share.end(), overall.begin(), overall.end());
-  for (std::size_t i = 0; i < table.actions.size(); ++i) {
-    const auto c = static_cast<std::size_t>(table.actions[i]);
+  std::vector<double> clips(C, 1.0), share;
+  for (std::size_t c = 0; c < C; ++c) share.insert(share.end(), overall.begin(), overall.end());
+  const auto count = [&](std::size_t i, std::size_t c) {
     ++clips[c];
     for (std::size_t a = 0; a < A; ++a) share[c * A + a] += table.positive[i * A + a];
+  };
+  for (std::size_t i = 0; i < table.actions.size(); ++i) {
+    if (table.shown.empty()) count(i, static_cast<std::size_t>(table.actions[i]));
+    for (std::size_t c = 0; !table.shown.empty() && c < C; ++c)
+      if (table.shown[i * C + c] != 0) count(i, c);
   }
   for (std::size_t i = 0; i < share.size(); ++i) share[i] /= clips[i / A];
   return share;
@@ -207,18 +233,20 @@ FloorPoint action_posterior_floor(const LabelTable& train, const LabelTable& tes
 
   FloorPoint floor;
   floor.precisions.assign(A, 0.0);
-  const int count = accuracy >= 1 ? 1 : draws;
+  const bool told = !test.shown.empty();
+  const int count = told || accuracy >= 1 ? 1 : draws;
   for (int draw = 0; draw < count; ++draw) {
-    Random random(2023, stream_id("action-posterior floor", {static_cast<std::uint64_t>(draw)}));
     AttributeScores scores = {A, {}, test.positive};
-    for (int action : test.actions) {
-      const auto seen = static_cast<std::size_t>(seen_action(action, train.classes, accuracy, random));
+    if (told) scores.scores = scores_of_told(test, of_class, overall);
+    Random random(2023, stream_id("action-posterior floor", {static_cast<std::uint64_t>(draw)}));
+    for (std::size_t i = 0; !told && i < test.actions.size(); ++i) {
+      const auto seen = static_cast<std::size_t>(seen_action(test.actions[i], train.classes, accuracy, random));
       for (std::size_t a = 0; a < A; ++a)
         scores.scores.push_back(accuracy * of_class[seen * A + a] + (1 - accuracy) * overall[a]);
     }
     const std::vector<double> precisions = scores.precisions();
     for (std::size_t a = 0; a < A; ++a) floor.precisions[a] += precisions[a] / count;
-    floor.cmap += 100 * mean(precisions) / count;
+    floor.cmap += scores.cmap_of_present() / count;
     floor.f1 += scores.f1() / count;
     floor.f1_logits += scores.f1(kLogitRule) / count;
   }

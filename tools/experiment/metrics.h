@@ -65,29 +65,37 @@ double leakage_removed(double raw, double method, double constant);
 // The labels of a split, for the reference points.
 struct LabelTable {
   std::size_t classes = 0, attributes = 0;
-  std::vector<int> actions;   // (n)
-  std::vector<int> positive;  // (n, A)
+  std::vector<int> actions;     // (n); zeros where clips show several
+  std::vector<int> positive;    // (n, A)
+  std::vector<int> shown = {};  // (n, C) 0 or 1 where clips may show several actions; else empty
+};
+
+// The labels by which privacy is judged.
+struct JudgedLabels {
+  LabelTable train, test;
 };
 
 // What one can score without looking.
 struct ChancePoints {
-  double top1 = 0;         // the most frequent training class
-  double cmap = 0;         // constant scores: the mean share of positives
-  double f1_ones = 0;      // everything predicted present
+  double top1 = 0;     // the most frequent training class; of several actions a clip, cMAP of constant scores
+  double cmap = 0;     // constant scores: the mean share of positives
+  double f1_ones = 0;  // everything predicted present
   double f1_majority = 0;  // the training majority of each attribute
   double f1_logits = 0;    // the training shares as probabilities, by kLogitRule
 };
 ChancePoints chance_points(const LabelTable& train, const LabelTable& test);
 
 // (C, A) share of positives among the clips of each class. A class counts one clip more, which has the overall
-// share, so that a class with few clips says little and one without says nothing.
+// share, so that a class with few clips says little and one without says nothing. A clip that shows several
+// actions counts in each.
 std::vector<double> class_shares(const LabelTable& train);
 
 // What the action alone reveals (at 100 % accuracy cMAP 73.71 on VP-HMDB51 and 77.33 on VP-UCF101, split 1): an
 // attacker that predicts the action with the given accuracy, its errors uniform over the other classes, and
 // scores each attribute by accuracy x its share in the predicted class (class_shares) + (1 - accuracy) x its
 // share overall, both of the training clips. Real confusions are between classes alike: the true floor is no
-// lower. The mean of `draws` seeds; at accuracy 1 nothing is drawn.
+// lower. The mean of `draws` seeds; at accuracy 1 nothing is drawn. Where clips show several actions there is
+// no such accuracy: the attacker is told all of them, and scores by the mean of their shares.
 struct FloorPoint {
   double cmap = 0, f1 = 0, f1_logits = 0;
   std::vector<double> precisions;

@@ -24,8 +24,10 @@ void add_length(Schema& s, const std::string& phase, std::int64_t& steps, double
 void add_data(Schema& s, DataRecipe& d) {
   s.add("data.layout", &d.layout, "how the data set lies on disk", one_of(layout_names()));
   s.add("data.videos", &d.videos, "folder of CLASS/VIDEO");
-  s.add("data.splits", &d.splits, "folder of the official lists");
-  s.add("data.labels", &d.labels, "CSV of privacy labels");
+  s.add("data.splits", &d.splits, "folder of the official lists; of layouts table and celebv_hq the file");
+  s.add("data.labels", &d.labels, "CSV of privacy labels; empty where the lists hold them (celebv_hq, hvu)");
+  s.add("data.frame_labels", &d.frame_labels,
+        "folder of PA-HMDB51's labels: privacy is judged frame by frame on its videos; empty: on clips");
   s.add("data.split", &d.split, "number of the official split", between(1, 3));
   s.add("data.classes", &d.classes, "only these classes; empty: all");
   s.add("data.skip_missing", &d.skip_missing, "leave out listed clips that are not on disk, and count them");
@@ -213,12 +215,24 @@ Jitter jitter(double chance, double low, double high) { return {chance, low, hig
 
 }  // namespace
 
-std::vector<std::string> layout_names() { return {"hmdb51", "ucf101", "lists", "table"}; }
+namespace {
+
+constexpr std::pair<const char*, Layout> kLayouts[] = {
+    {"hmdb51", Layout::hmdb51}, {"ucf101", Layout::ucf101},       {"lists", Layout::lists},
+    {"table", Layout::table},   {"celebv_hq", Layout::celebv_hq}, {"hvu", Layout::hvu}};
+
+}  // namespace
+
+std::vector<std::string> layout_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, layout] : kLayouts) names.emplace_back(name);
+  return names;
+}
 
 Layout layout_named(const std::string& name) {
-  if (name == "hmdb51") return Layout::hmdb51;
-  if (name == "ucf101") return Layout::ucf101;
-  return name == "table" ? Layout::table : Layout::lists;
+  for (const auto& [known, layout] : kLayouts)
+    if (name == known) return layout;
+  fail("layout: no '{}'; there are {}", name, fmt::join(layout_names(), ", "));
 }
 
 void register_recipe(Schema& s, Recipe& r) {
@@ -318,6 +332,17 @@ PixelRange Recipe::pixel_range() const {
 
 Inflation Recipe::inflation() const {
   return weights.inflation == "averaging" ? Inflation::averaging : Inflation::central;
+}
+
+std::optional<DatasetSpec> Recipe::frame_dataset() const {
+  if (data.frame_labels.empty()) return std::nullopt;
+  DatasetSpec spec;
+  spec.layout = Layout::pa_hmdb51;
+  spec.videos = data.videos;
+  spec.splits = data.frame_labels;
+  spec.split = data.split;
+  spec.missing = data.skip_missing ? Missing::skip : Missing::refuse;
+  return spec;
 }
 
 DatasetSpec Recipe::dataset() const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct DataRecipe {
   std::string layout = "hmdb51";
   std::string videos = "runs/data/synth/videos", splits = "runs/data/synth/splits",
               labels = "runs/data/synth/labels.csv";
+  std::string frame_labels;  // empty: privacy is judged by clips
   int split = 1;
   std::vector<std::string> classes;
   bool skip_missing = false;
@@ -147,6 +149,7 @@ struct Recipe {
   PixelRange pixel_range() const;
   Inflation inflation() const;
   DatasetSpec dataset() const;
+  std::optional<DatasetSpec> frame_dataset() const;  // whose frames tell how private, if the recipe says so
   Obfuscation obfuscation() const;
   // Whether the method has to be learnt; by rewriting frame by frame, or as STPrivacy does.
   bool rewrites() const;

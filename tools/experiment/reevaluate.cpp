@@ -83,10 +83,6 @@ Results saved(const fs::path& file, const Recipe& recipe, const std::string& mod
   return results_from(json, file);
 }
 
-Judged judged(Results results, const Dataset& data) {
-  return {std::move(results), label_table(data, data.train), label_table(data, data.test)};
-}
-
 }  // namespace
 
 Recipe evaluation_recipe(const Recipe& trained, const std::vector<std::string>& flags) {
@@ -106,7 +102,7 @@ Judged results_of_run(const fs::path& run) {
   const Recipe recipe = recipe_of_run(run);
   check(has_results(run), "{}: not judged yet; finish it with: stprivacy train --run {} --resume", shown(run),
         shown(run));
-  return judged(saved_by_run(run), read_dataset(recipe.dataset()));
+  return {saved_by_run(run), judged_labels(recipe)};
 }
 
 Judged evaluate_again(const EvaluationRequest& request, const Backend& backend, Console& console) {
@@ -116,7 +112,7 @@ Judged evaluate_again(const EvaluationRequest& request, const Backend& backend, 
   std::error_code error;
   if (fs::exists(file, error)) {
     console.note(fmt::format("{} is there already", shown(file)));
-    return judged(saved(file, recipe, model.digest), read_dataset(recipe.dataset()));
+    return {saved(file, recipe, model.digest), judged_labels(recipe)};
   }
 
   Experiment experiment(recipe, backend);
@@ -144,7 +140,7 @@ Judged evaluate_again(const EvaluationRequest& request, const Backend& backend, 
   check(!error, "{}: cannot be made: {}", shown(file.parent_path()), system_message(error.value()));
   write_file(file, json.dump(2) + "\n");
   console.note(fmt::format("written to {}", shown(file)));
-  return judged(experiment.results, experiment.data);
+  return {experiment.results, judged_labels(experiment.data, experiment.frames)};
 }
 
 }  // namespace stp

@@ -24,7 +24,7 @@ struct EvaluationRequest {
 // Results with the labels they are to be seen against.
 struct Judged {
   Results results;
-  LabelTable train, test;
+  JudgedLabels labels;
 };
 
 // The run's own results. Throws Error (usage) if it has none yet.

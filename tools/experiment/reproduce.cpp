@@ -18,18 +18,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Which of the paper's figures stand beside a table's rows: none where the data is not the paper's.
+enum class Figures : std::uint8_t { none, vp_hmdb51, vp_ucf101, pa_hmdb51, celebv_hq, p_hvu };
+
 // What differs between the data sets a table can be run on.
 struct TableData {
   std::string recipe, source;
   // Weak and strong blur: 13 and 21 pixels of a frame 240 high (SelectivePrivacyPreservation's presets), so as
   // many of other frames as cover the same part of them.
   int weak = 13, strong = 21;
-  // Which column of the paper's Table 1 it is, or none.
-  int column = -1;
+  // The tables it serves.
+  std::map<std::string, Figures> tables;
   std::vector<std::string> flags = {};           // for every row
   std::vector<std::string> rewriter_flags = {};  // for methods whose networks rewrite frames
   // Table 2: the data on which methods learn, and that on which they are judged; empty: the table's own.
   std::vector<std::string> seen = {}, unseen = {};
+  std::vector<std::string> by_frames = {};  // Table 3: where the labels of frames are
 };
 
 // Where the recipes of the published data sets look, and at which rate they take frames.
@@ -40,51 +44,63 @@ std::vector<std::string> dataset(const std::string& name, int rate) {
 }
 
 const std::map<std::string, TableData>& table_data() {
+  using Tables = std::map<std::string, Figures>;
+  const Tables hmdb51 = {{"table1", Figures::vp_hmdb51},
+                         {"table2", Figures::vp_hmdb51},
+                         {"table3", Figures::pa_hmdb51},
+                         {"figure4", Figures::none}};
   static const std::map<std::string, TableData> data = {
       {"synth",
-       {"tools/recipes/quickstart.toml",
-        "make it: stprivacy synthesize runs/data/quickstart --clips 3000 --difficulty 0 --width 48 --height 48 "
-        "--seed 1",
-        3,
-        5,
-        -1,
-        {"evaluate.frame_attackers=1", "evaluate.reconstruction=true", "evaluate.reconstruction_width=8",
-         "method.width=8", "evaluate.steps=600"},
-        {"init.steps=200", "adversarial.steps=700", "adversarial.recogniser_warmup=200"},
-        {"data.classes=[\"burpee\", \"cartwheel\", \"cheer\", \"kick\"]"},
-        {"data.classes=[\"jumping_jack\", \"lift\", \"skate\", \"squat\"]"}}},
+       {.recipe = "tools/recipes/quickstart.toml",
+        .source = "make it: stprivacy synthesize runs/data/quickstart --clips 3000 --difficulty 0 --width 48 "
+                  "--height 48 --seed 1",
+        .weak = 3,
+        .strong = 5,
+        .tables = {{"table1", Figures::none}, {"table2", Figures::none}, {"figure4", Figures::none}},
+        .flags = {"evaluate.frame_attackers=1", "evaluate.reconstruction=true",
+                  "evaluate.reconstruction_width=8", "method.width=8", "evaluate.steps=600"},
+        .rewriter_flags = {"init.steps=200", "adversarial.steps=700", "adversarial.recogniser_warmup=200"},
+        .seen = {"data.classes=[\"burpee\", \"cartwheel\", \"cheer\", \"kick\"]"},
+        .unseen = {"data.classes=[\"jumping_jack\", \"lift\", \"skate\", \"squat\"]"}}},
       {"jhmdb10",
-       {"tools/recipes/jhmdb10.toml", "its videos are those of JHMDB (jhmdb.is.tue.mpg.de)", 13, 21, -1}},
+       {.recipe = "tools/recipes/jhmdb10.toml",
+        .source = "its videos are those of JHMDB (jhmdb.is.tue.mpg.de)",
+        .tables = {{"table1", Figures::none}, {"table3", Figures::none}, {"figure4", Figures::none}},
+        .by_frames = {"data.frame_labels=../shared/data/pa-hmdb51/PrivacyAttributes"}}},
       {"vp-hmdb51",
-       {"tools/recipes/vp_hmdb51.toml",
-        "its videos are HMDB51's (serre-lab.clps.brown.edu)",
-        13,
-        21,
-        0,
-        {},
-        {},
-        dataset("ucf101", 4),
-        {}}},
+       {.recipe = "tools/recipes/vp_hmdb51.toml",
+        .source = "its videos are HMDB51's (serre-lab.clps.brown.edu)",
+        .tables = hmdb51,
+        .seen = dataset("ucf101", 4),
+        .by_frames = {"data.frame_labels=data/pa_hmdb51/PrivacyAttributes"}}},
       {"vp-ucf101",
-       {"tools/recipes/vp_ucf101.toml",
-        "its videos are UCF101's (crcv.ucf.edu)",
-        13,
-        21,
-        1,
-        {},
-        {},
-        dataset("hmdb51", 2),
-        {}}}};
+       {.recipe = "tools/recipes/vp_ucf101.toml",
+        .source = "its videos are UCF101's (crcv.ucf.edu)",
+        .tables = {{"table1", Figures::vp_ucf101}, {"table2", Figures::vp_ucf101}, {"figure4", Figures::none}},
+        .seen = dataset("hmdb51", 2)}},
+      {"celebv-hq",
+       {.recipe = "tools/recipes/celebv_hq.toml",
+        .source = "its list and clips are CelebV-HQ's (celebv-hq.github.io)",
+        .tables = {{"table4", Figures::celebv_hq}, {"figure4", Figures::none}}}},
+      {"p-hvu",
+       {.recipe = "tools/recipes/p_hvu.toml",
+        .source = "its lists are HVU's (github.com/holistic-video-understanding/HVU-Dataset)",
+        .tables = {{"table5", Figures::p_hvu}, {"figure4", Figures::none}}}}};
   return data;
 }
 
-// A row of Table 1, with the paper's figures on VP-HMDB51 and VP-UCF101.
+// A row of Tables 1, 3, 4 and 5, with the paper's figures in the order of `Figures`.
 struct KnownRow {
   TableRow row;
-  PaperFigure paper[2];
+  std::vector<std::optional<PaperFigure>> paper;
 };
 
-std::vector<KnownRow> table1_rows(const TableData& data) {
+// A figure of Table 5: cMAP of actions, objects and scenes.
+PaperFigure of_groups(double actions, double objects, double scenes) {
+  return {actions, 0, 0, {objects, scenes}};
+}
+
+std::vector<KnownRow> known_rows(const TableData& data) {
   const auto method = [](const std::string& name) { return "method.name=" + name; };
   const auto kernel = [](int side) { return fmt::format("method.kernel={}", side); };
   const std::string in_motion = "method.region=motion";
@@ -93,36 +109,57 @@ std::vector<KnownRow> table1_rows(const TableData& data) {
     flags.insert(flags.end(), data.rewriter_flags.begin(), data.rewriter_flags.end());
     return flags;
   };
+  using P = PaperFigure;
   return {
-      {{"raw", {method("raw")}, {}}, {{51.44, .673, 75.58}, {84.20, .684, 76.62}}},
-      {{"downsample2", {method("downsample"), "method.factor=2"}, {}},
-       {{40.80, .601, 71.35}, {72.79, .620, 71.49}}},
-      {{"downsample4", {method("downsample"), "method.factor=4"}, {}},
-       {{31.32, .594, 69.79}, {56.07, .615, 69.85}}},
-      {{"blackening", {method("blacken"), in_motion}, {}}, {{38.27, .649, 74.06}, {69.41, .660, 75.37}}},
-      {{"strong_blur", {method("blur"), kernel(data.strong), in_motion}, {}},
-       {{40.91, .655, 74.33}, {73.94, .672, 75.58}}},
-      {{"weak_blur", {method("blur"), kernel(data.weak), in_motion}, {}},
-       {{47.24, .663, 75.11}, {77.31, .678, 76.03}}},
-      {{"collective", rewriter("collective"), {}}, {{46.88, .651, 74.12}, {78.01, .663, 75.22}}},
-      {{"vita", rewriter("vita"), {}}, {{48.11, .638, 73.89}, {78.49, .657, 75.36}}},
-      {{"spact", rewriter("spact"), {}}, {{48.56, .642, 73.78}, {78.40, .651, 75.29}}},
-      {{"stprivacy", {method("stprivacy")}, {}}, {{50.73, .613, 72.48}, {82.55, .634, 73.79}}},
+      {{"raw", {method("raw")}},
+       {P{51.44, .673, 75.58}, P{84.20, .684, 76.62}, P{51.23, .572, 71.12}, P{73.13, .714, 78.51},
+        of_groups(27.28, 15.72, 30.18)}},
+      {{"downsample2", {method("downsample"), "method.factor=2"}},
+       {P{40.80, .601, 71.35}, P{72.79, .620, 71.49}, P{40.38, .519, 67.81}, P{54.53, .259, 54.33},
+        of_groups(17.08, 11.74, 24.77)}},
+      {{"downsample4", {method("downsample"), "method.factor=4"}},
+       {P{31.32, .594, 69.79}, P{56.07, .615, 69.85}, P{31.24, .511, 67.14}, P{41.67, .244, 47.17},
+        of_groups(15.23, 10.66, 22.40)}},
+      {{"blackening", {method("blacken"), in_motion}},
+       {P{38.27, .649, 74.06}, P{69.41, .660, 75.37}, P{38.09, .557, 70.02}, std::nullopt,
+        of_groups(18.51, 14.89, 29.59)}},
+      {{"strong_blur", {method("blur"), kernel(data.strong), in_motion}},
+       {P{40.91, .655, 74.33}, P{73.94, .672, 75.58}, P{40.64, .560, 70.31}, P{56.77, .331, 63.61},
+        of_groups(19.08, 15.01, 29.32)}},
+      {{"weak_blur", {method("blur"), kernel(data.weak), in_motion}},
+       {P{47.24, .663, 75.11}, P{77.31, .678, 76.03}, P{46.89, .567, 70.74}, P{64.22, .369, 64.19},
+        of_groups(21.67, 14.37, 28.68)}},
+      {{"collective", rewriter("collective")},
+       {P{46.88, .651, 74.12}, P{78.01, .663, 75.22}, P{46.47, .554, 69.96}, P{63.65, .348, 63.20},
+        of_groups(22.20, 14.27, 28.79)}},
+      {{"vita", rewriter("vita")},
+       {P{48.11, .638, 73.89}, P{78.49, .657, 75.36}, P{47.78, .549, 69.45}, P{66.43, .314, 61.09},
+        of_groups(22.87, 14.44, 27.76)}},
+      {{"spact", rewriter("spact")},
+       {P{48.56, .642, 73.78}, P{78.40, .651, 75.29}, P{48.33, .543, 69.44}, P{67.12, .326, 62.78},
+        of_groups(23.16, 14.02, 28.59)}},
+      {{"stprivacy", {method("stprivacy")}},
+       {P{50.73, .613, 72.48}, P{82.55, .634, 73.79}, P{50.61, .523, 68.76}, P{71.37, .280, 59.30},
+        of_groups(26.42, 12.38, 25.64)}},
   };
 }
 
-TablePlan table1(const TableData& data) {
+// Tables 1, 3, 4 and 5: every method, as the paper's figures of `column` have them.
+TablePlan known_table(const std::string& title, const TableData& data, Figures column) {
   TablePlan plan;
-  plan.title = "Table 1: known actions";
-  for (KnownRow& known : table1_rows(data)) {
-    if (data.column >= 0) known.row.paper = known.paper[data.column];
+  plan.title = title;
+  for (KnownRow& known : known_rows(data)) {
+    if (column != Figures::none) {
+      known.row.paper = known.paper.at(static_cast<std::size_t>(column) - 1);
+      if (!known.row.paper) continue;  // the paper has no such row
+    }
     plan.rows.push_back(std::move(known.row));
   }
   return plan;
 }
 
 // Table 2: methods learn on one data set and are judged on another, whose actions they have not seen.
-TablePlan table2(const TableData& data) {
+TablePlan table2(const TableData& data, Figures column) {
   const PaperFigure paper[2][5] = {{{51.44, .673, 75.58},
                                     {45.93, .633, 73.36},
                                     {46.78, .621, 73.47},
@@ -142,7 +179,7 @@ TablePlan table2(const TableData& data) {
     const bool learns = i > 0, rewrites = learns && i < 4;
     if (rewrites) row.flags.insert(row.flags.end(), data.rewriter_flags.begin(), data.rewriter_flags.end());
     if (learns) row.learns_on = data.seen;
-    if (data.column >= 0) row.paper = paper[data.column][i];
+    if (column != Figures::none) row.paper = paper[column == Figures::vp_hmdb51 ? 0 : 1][i];
     plan.rows.push_back(std::move(row));
     ++i;
   }
@@ -309,9 +346,31 @@ std::string figures(double top1, double f1, double cmap) {
   return fmt::format("{:>7.2f} {:>6.3f} {:>7.2f}", top1, f1, cmap);
 }
 
+const TableRow* row_of(const TablePlan& plan, const MethodResult& result) {
+  const auto row = std::ranges::find(plan.rows, result.row, &TableRow::name);
+  return row == plan.rows.end() ? nullptr : &*row;
+}
+
+// Table 5: the cMAP of actions and of each group of attributes.
+std::string comparison_by_group(const TablePlan& plan, const Results& results,
+                                const std::vector<std::string>& groups) {
+  std::string text = fmt::format("{}, {}: cMAP %\n{:<22} {:>8}", plan.title, plan.data, "", "action");
+  for (const std::string& group : groups) text += fmt::format(" {:>8}", group);
+  text += "   paper\n";
+  for (const MethodResult& m : results.methods) {
+    text += fmt::format("{:<22} {:>8.2f}", m.row, m.top1);
+    for (const std::string& group : groups)
+      text += fmt::format(" {:>8.2f}", group_cmap(m, results.attributes, group));
+    if (const TableRow* row = row_of(plan, m); row && row->paper)
+      text += fmt::format("   {:.2f} {:.2f}", row->paper->top1, fmt::join(row->paper->groups, " "));
+    text += "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
-std::vector<std::string> table_names() { return {"table1", "table2", "figure4"}; }
+std::vector<std::string> table_names() { return {"table1", "table2", "table3", "table4", "table5", "figure4"}; }
 
 std::vector<std::string> table_data_names() {
   std::vector<std::string> names;
@@ -319,19 +378,47 @@ std::vector<std::string> table_data_names() {
   return names;
 }
 
+std::string default_data(const std::string& table) {
+  if (table == "table3") return "vp-hmdb51";
+  if (table == "table4") return "celebv-hq";
+  return table == "table5" ? "p-hvu" : "synth";
+}
+
+std::optional<PaperFigure> paper_figure(const std::string& run) {
+  for (const auto& [data, known] : table_data()) {
+    for (const auto& [table, column] : known.tables) {
+      const std::string begin = table + "-" + data + "-";
+      if (!run.starts_with(begin) || column == Figures::none) continue;
+      for (const TableRow& row : table_plan(table, data).rows)
+        if (run == begin + row.name) return row.paper;
+    }
+  }
+  return {};
+}
+
 TablePlan table_plan(const std::string& name, const std::string& data, const fs::path& recipe) {
   const std::vector<std::string> names = table_names();
   check(std::ranges::find(names, name) != names.end(), "reproduce: no table '{}'; there are {}", name,
         fmt::join(names, ", "));
   const TableData& known = known_data(data);
-  check(name != "table2" || !known.seen.empty() || !known.unseen.empty(),
-        "reproduce: {} has no actions apart, which {} asks for; take vp-hmdb51, vp-ucf101 or synth", data,
-        name);
-  TablePlan plan = name == "table1"   ? table1(known)
-                   : name == "table2" ? table2(known)
+  const auto table = known.tables.find(name);
+  if (table == known.tables.end()) {
+    std::vector<std::string> serving;
+    for (const auto& [other, of] : table_data())
+      if (of.tables.contains(name)) serving.push_back(other);
+    refuse("reproduce: {} has not what {} asks for; take {}", data, name, fmt::join(serving, ", "));
+  }
+  const Figures column = table->second;
+  TablePlan plan = name == "table1"   ? known_table("Table 1: known actions", known, column)
+                   : name == "table2" ? table2(known, column)
+                   : name == "table3" ? known_table("Table 3: privacy frame by frame", known, column)
+                   : name == "table4" ? known_table("Table 4: facial expressions", known, column)
+                   : name == "table5" ? known_table("Table 5: actions, objects and scenes", known, column)
                                       : figure4(base_recipe(known, recipe));
   plan.name = name;
-  return on_data(std::move(plan), data, recipe);
+  plan = on_data(std::move(plan), data, recipe);
+  if (name == "table3") plan.flags.insert(plan.flags.end(), known.by_frames.begin(), known.by_frames.end());
+  return plan;
 }
 
 TablePlan sweep_plan(const std::vector<std::string>& sweeps, const std::string& data, const fs::path& recipe) {
@@ -387,12 +474,13 @@ Results carry_out(const TablePlan& plan, const TableRequest& request, const Back
 }
 
 std::string comparison(const TablePlan& plan, const Results& results) {
+  const std::vector<std::string> groups = attribute_groups(results.attributes);
+  if (!groups.empty()) return comparison_by_group(plan, results, groups);
   std::string text = fmt::format("{}, {}\n{:<22} {:>7} {:>6} {:>7}   {:>7} {:>6} {:>7}\n", plan.title,
                                  plan.data, "", "top-1 %", "F1", "cMAP %", "paper", "F1", "cMAP %");
   for (const MethodResult& m : results.methods) {
-    const auto row = std::ranges::find(plan.rows, m.row, &TableRow::name);
     text += fmt::format("{:<22} {}", m.row, figures(m.top1, m.worst().f1, m.worst().cmap));
-    if (row != plan.rows.end() && row->paper)
+    if (const TableRow* row = row_of(plan, m); row && row->paper)
       text += "   " + figures(row->paper->top1, row->paper->f1, row->paper->cmap);
     text += "\n";
   }

@@ -12,9 +12,11 @@
 
 namespace stp {
 
-// A figure of the paper: top-1 in percent, F1, cMAP in percent.
+// A figure of the paper: top-1 in percent, F1, cMAP in percent. Of Table 5: cMAP of actions, and of each group
+// of attributes.
 struct PaperFigure {
   double top1 = 0, f1 = 0, cmap = 0;
+  std::vector<double> groups = {};
 };
 
 struct TableRow {
@@ -37,6 +39,10 @@ struct TablePlan {
 
 std::vector<std::string> table_names();
 std::vector<std::string> table_data_names();
+// The data set of a table, or of a sweep, for whom none is named.
+std::string default_data(const std::string& table);
+// The paper's figure for a run that a table's row is called after, TABLE-DATA-ROW.
+std::optional<PaperFigure> paper_figure(const std::string& run);
 // Throws Error (usage) for a table that is not reported on the data set. `recipe` replaces the base recipe.
 TablePlan table_plan(const std::string& name, const std::string& data,
                      const std::filesystem::path& recipe = {});

@@ -23,11 +23,19 @@ std::string line(const std::string& name, double top1, double f1, double cmap, c
 
 Interval interval_from(const Json& json) { return {json.at(0), json.at(1)}; }
 
+// "; object 12.38, scene 25.64"
+std::string groups_note(const MethodResult& m, const std::vector<std::string>& attributes) {
+  std::string note;
+  for (const std::string& group : attribute_groups(attributes))
+    note += fmt::format("{} {} {:.2f}", note.empty() ? ";" : ",", group, group_cmap(m, attributes, group));
+  return note;
+}
+
 // "95 %: top-1 91.2-93.4, cMAP 52.1-55.0; worst of 5 attackers (vit), mean cMAP 52.97"
-std::string attackers_note(const MethodResult& m) {
+std::string attackers_note(const MethodResult& m, const char* metric) {
   const Interval &top1 = m.top1_interval, &cmap = m.cmap_interval;
-  std::string note =
-      fmt::format("95 %: top-1 {:.1f}-{:.1f}, cMAP {:.1f}-{:.1f}", top1.low, top1.high, cmap.low, cmap.high);
+  std::string note = fmt::format("95 %: {} {:.1f}-{:.1f}, cMAP {:.1f}-{:.1f}", metric, top1.low, top1.high,
+                                 cmap.low, cmap.high);
   note += fmt::format("; worst of {} attackers ({}), mean cMAP {:.2f}", m.attackers.size(), m.worst().kind,
                       m.mean_cmap());
   if (m.rebuilt)
@@ -56,9 +64,36 @@ const MethodResult* Results::find(const std::string& method) const {
   return nullptr;
 }
 
+std::vector<std::string> attribute_groups(const std::vector<std::string>& attributes) {
+  std::vector<std::string> groups;
+  for (const std::string& name : attributes) {
+    const std::size_t slash = name.find('/');
+    if (slash == std::string::npos) return {};
+    if (std::ranges::find(groups, name.substr(0, slash)) == groups.end())
+      groups.push_back(name.substr(0, slash));
+  }
+  return groups;
+}
+
+double group_cmap(const MethodResult& method, const std::vector<std::string>& attributes,
+                  const std::string& group) {
+  double best = 0;
+  for (const AttackerResult& attacker : method.attackers) {
+    double sum = 0, present = 0;
+    for (std::size_t a = 0; a < attributes.size(); ++a) {
+      if (!attributes[a].starts_with(group + "/")) continue;
+      sum += attacker.precisions[a];
+      present += attacker.precisions[a] > 0 ? 1 : 0;  // 0 only where no test clip has it
+    }
+    if (present > 0) best = std::max(best, 100 * sum / present);
+  }
+  return best;
+}
+
 Json to_json(const Results& results) {
   Json json;
   json["attributes"] = results.attributes;
+  if (results.many_actions) json["many_actions"] = true;
   json["chance"] = {{"top1", results.chance.top1},
                     {"cmap", results.chance.cmap},
                     {"f1_all_ones", results.chance.f1_ones},
@@ -89,6 +124,7 @@ Json to_json(const Results& results) {
 Results results_from_json(const Json& json) {
   Results results;
   results.attributes = json.at("attributes").get<std::vector<std::string>>();
+  results.many_actions = json.value("many_actions", false);
   const Json& chance = json.at("chance");
   results.chance = {chance.at("top1"), chance.at("cmap"), chance.at("f1_all_ones"), chance.at("f1_majority")};
   for (const Json& row : json.at("methods")) {
@@ -136,24 +172,32 @@ double leakage_removed(const Results& results, const MethodResult& method) {
   return leakage_removed(raw->worst().cmap, method.worst().cmap, results.chance.cmap);
 }
 
-std::string results_table(const Results& results, const LabelTable& train, const LabelTable& test) {
-  std::string text = fmt::format("{:<34} {:>8} {:>8} {:>8}\n", "", "top-1 %", "F1", "cMAP %");
+std::string results_table(const Results& results, const JudgedLabels& labels) {
+  std::string text = fmt::format("{:<34} {:>8} {:>8} {:>8}\n", "",
+                                 results.many_actions ? "actions: cMAP" : "top-1 %", "F1", "cMAP %");
   const double none = std::numeric_limits<double>::quiet_NaN();
+  const auto floor_of = [&](const MethodResult& m) {
+    return action_posterior_floor(labels.train, labels.test, results.many_actions ? 1 : m.top1 / 100);
+  };
   for (const MethodResult& m : results.methods) {
-    std::string note = attackers_note(m);
+    std::string note = attackers_note(m, results.action_metric()) + groups_note(m, results.attributes);
     const double removed = leakage_removed(results, m);
     if (m.method != "raw" && std::isfinite(removed)) {
       note += fmt::format("; {:.0f} % of the leakage above chance removed", 100 * removed);
     }
-    const FloorPoint floor = action_posterior_floor(train, test, m.top1 / 100);
-    if (attackers_are_weak(m, floor)) note += "; WEAK ATTACKERS: below what the action alone reveals";
+    // Of several actions a clip no floor is known at a method's own accuracy.
+    if (!results.many_actions && attackers_are_weak(m, floor_of(m)))
+      note += "; WEAK ATTACKERS: below what the action alone reveals";
     text += line(m.method, m.top1, m.worst().f1, m.worst().cmap, note);
   }
   const ChancePoints& c = results.chance;
-  text += line("chance (majority, constant scores)", c.top1, c.f1_majority, c.cmap,
-               fmt::format("F1 of all ones {:.3f}", c.f1_ones));
+  text += line(results.many_actions ? "chance (constant scores)" : "chance (majority, constant scores)", c.top1,
+               c.f1_majority, c.cmap, fmt::format("F1 of all ones {:.3f}", c.f1_ones));
   for (const MethodResult& m : results.methods) {
-    const FloorPoint floor = action_posterior_floor(train, test, m.top1 / 100);
+    const FloorPoint floor = floor_of(m);
+    if (results.many_actions)
+      return text + line("floor of the true actions", none, floor.f1, floor.cmap,
+                         "what all actions of a clip reveal, were they known");
     text += line("action-posterior floor of " + m.method, none, floor.f1, floor.cmap,
                  "what its accuracy alone reveals");
   }

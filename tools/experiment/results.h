@@ -30,7 +30,7 @@ struct Rebuilt {
 struct MethodResult {
   std::string method;  // Recipe::method_label
   std::string row;     // of a table of several runs: the run's name there; empty in a run's own results
-  double top1 = 0;
+  double top1 = 0;     // of several actions a clip: their cMAP
   Interval top1_interval, cmap_interval;  // 95 % over the test clips; cmap of the worst attacker
   double kept = 1;                        // part of the tokens that are delivered
   std::vector<AttackerResult> attackers;
@@ -43,8 +43,11 @@ struct MethodResult {
 struct Results {
   std::vector<MethodResult> methods;
   ChancePoints chance;
-  std::vector<std::string> attributes;
+  std::vector<std::string> attributes;  // "GROUP/NAME" where they are of several groups
+  bool many_actions = false;            // a clip may show several
 
+  // What tells how well actions are recognised: "top-1", or their "cMAP".
+  const char* action_metric() const { return many_actions ? "cMAP" : "top-1"; }
   const MethodResult* find(const std::string& method) const;
 };
 
@@ -55,9 +58,15 @@ Results results_from_json(const nlohmann::ordered_json& json);
 nlohmann::ordered_json read_json(const std::filesystem::path& file);
 Results results_from(const nlohmann::ordered_json& json, const std::filesystem::path& file);
 
-// Rows: each method, chance, and what the action alone reveals at each method's accuracy. `train` and `test`
-// are the labels of the split. A method below the floor is marked: its attackers were weak, it is not private.
-std::string results_table(const Results& results, const LabelTable& train, const LabelTable& test);
+// The groups of attributes called "GROUP/NAME", in their order; none if they have no groups.
+std::vector<std::string> attribute_groups(const std::vector<std::string>& attributes);
+// The mean AP of a group's attributes that a test clip has, in percent, of the attacker who is best at them.
+double group_cmap(const MethodResult& method, const std::vector<std::string>& attributes,
+                  const std::string& group);
+
+// Rows: each method, chance, and what the action alone reveals at each method's accuracy. A method below the
+// floor is marked: its attackers were weak, it is not private.
+std::string results_table(const Results& results, const JudgedLabels& labels);
 
 // Whether the strongest attacker knows less than the action alone reveals: then the attackers were weak, and
 // the method is not private. A floor estimated by a few draws may lie a percent point too high.

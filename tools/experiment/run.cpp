@@ -123,7 +123,7 @@ class Run {
           "{}: the checkpoint was made with another recipe; resume with the run's own config.toml",
           shown(c.path()));
     check(
-        c.text("data") == data_digest(experiment_.data),
+        c.text("data") == digest_of_data(),
         "{}: the clips, splits or labels are others than when the run began; restore them, or begin a new run",
         shown(c.path()));
     index_ = static_cast<std::size_t>(c.counter("stage"));
@@ -135,6 +135,10 @@ class Run {
       stage_->restore(c);
     }
     check_phase();
+  }
+
+  std::string digest_of_data() const {
+    return data_digest(experiment_.data) + (experiment_.frames ? data_digest(*experiment_.frames) : "");
   }
 
   void check_phase() const {
@@ -220,7 +224,7 @@ class Run {
     write_events();
     CheckpointBuilder builder;
     builder.text("recipe", resolved(experiment_.recipe));
-    builder.text("data", data_digest(experiment_.data));
+    builder.text("data", digest_of_data());
     builder.text("results", to_json(experiment_.results).dump());
     builder.counter("stage", static_cast<std::int64_t>(index_));
     builder.counter("step", step_);
@@ -298,9 +302,9 @@ LoadedModel load_model(const fs::path& path, const Backend& backend) {
   model.recipe = recipe;
   backend.multiply_in(recipe.math());
   if (recipe.rewrites()) {
-    model.rewriter = std::make_unique<FrameAnonymiser>(backend, 0, recipe.frame_anonymiser());
+    model.rewriter = std::make_unique<FrameAnonymiser>(backend, std::nullopt, recipe.frame_anonymiser());
   } else {
-    model.anonymiser = std::make_unique<Stprivacy>(backend, 0, recipe.stprivacy());
+    model.anonymiser = std::make_unique<Stprivacy>(backend, std::nullopt, recipe.stprivacy());
   }
   restore_parameters(checkpoint, of_run ? kPrefix : "", model.parameters());
   model.digest = hexadecimal(digest(std::as_bytes(std::span(checkpoint.file().header_text()))));

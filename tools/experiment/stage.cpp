@@ -3,11 +3,55 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/pa_hmdb51.h"
 #include "engine/digest.h"
+#include "engine/file.h"
 #include "engine/rng.h"
 #include "models/start.h"
 
 namespace stp {
+
+namespace {
+
+// The videos with labels of their frames, numbered as the classes of the action's data. Videos of other classes
+// are left out.
+std::optional<Dataset> read_frames(const Recipe& recipe, const Dataset& data) {
+  const std::optional<DatasetSpec> spec = recipe.frame_dataset();
+  if (!spec) return std::nullopt;
+  Dataset frames = read_dataset(*spec);
+  for (std::vector<Item>* items : {&frames.train, &frames.test}) {
+    std::erase_if(*items, [&](const Item& item) {
+      const std::string& name = frames.classes[static_cast<std::size_t>(item.label)];
+      return std::ranges::find(data.classes, name) == data.classes.end();
+    });
+    for (Item& item : *items) {
+      const std::string& name = frames.classes[static_cast<std::size_t>(item.label)];
+      item.label = static_cast<int>(std::ranges::find(data.classes, name) - data.classes.begin());
+    }
+    check(!items->empty(), "{}: none of its {} videos is of the data's classes and on disk",
+          shown(spec->splits), items == &frames.train ? "training" : "test");
+  }
+  frames.classes = data.classes;
+  frames.attributes.assign(kPaAttributes.begin(), kPaAttributes.end());
+  return frames;
+}
+
+LabelTable frame_table(const Dataset& data, const std::vector<Item>& items) {
+  LabelTable table;
+  table.classes = data.classes.size();
+  table.attributes = kPaAttributes.size();
+  for (const Item& item : items) {
+    for (int frame = 0; item.frames && frame < item.frames->frames(); ++frame) {
+      const auto labels = item.frames->all_at(frame);
+      if (!labels) continue;
+      table.actions.push_back(item.label);
+      table.positive.insert(table.positive.end(), labels->begin(), labels->end());
+    }
+  }
+  return table;
+}
+
+}  // namespace
 
 LabelTable label_table(const Dataset& data, const std::vector<Item>& items) {
   LabelTable table;
@@ -16,8 +60,19 @@ LabelTable label_table(const Dataset& data, const std::vector<Item>& items) {
   for (const Item& item : items) {
     table.actions.push_back(item.label);
     for (float a : item.attributes) table.positive.push_back(a > 0.5f ? 1 : 0);
+    for (float a : item.actions) table.shown.push_back(a > 0.5f ? 1 : 0);
   }
   return table;
+}
+
+JudgedLabels judged_labels(const Dataset& data, const std::optional<Dataset>& frames) {
+  if (!frames) return {label_table(data, data.train), label_table(data, data.test)};
+  return {frame_table(data, frames->train), frame_table(data, frames->test)};
+}
+
+JudgedLabels judged_labels(const Recipe& recipe) {
+  const Dataset data = read_dataset(recipe.dataset());
+  return judged_labels(data, read_frames(recipe, data));
 }
 
 std::string data_digest(const Dataset& data) {
@@ -27,13 +82,18 @@ std::string data_digest(const Dataset& data) {
   for (const auto* part : {&data.train, &data.test}) {
     all.add(fmt::format("{}\n", part->size()));
     for (const Item& item : *part)
-      all.add(fmt::format("{}\n{}\n{}\n", item.name, item.label, fmt::join(item.attributes, " ")));
+      all.add(fmt::format("{}\n{}\n{}\n{}", item.name, item.label, fmt::join(item.attributes, " "),
+                          fmt::join(item.actions, " ")));
+    for (const int positive : frame_table(data, *part).positive) all.add(positive > 0 ? "1" : "0");
   }
   return hexadecimal(all.value());
 }
 
 Experiment::Experiment(const Recipe& experiment, const Backend& device)
-    : recipe(experiment), data(read_dataset(experiment.dataset())), backend(device) {
+    : recipe(experiment),
+      data(read_dataset(experiment.dataset())),
+      frames(read_frames(experiment, data)),
+      backend(device) {
   backend.multiply_in(recipe.math());
   check(data.classes.size() >= 2, "data: {} class; an action recogniser needs at least two",
         data.classes.size());
@@ -51,8 +111,12 @@ Experiment::Experiment(const Recipe& experiment, const Backend& device)
     start_network(anonymiser->parameters(), anonymiser->options().vit);
   }
   check_recogniser_start();
-  results.attributes = data.attributes;
-  results.chance = chance_points(label_table(data, data.train), label_table(data, data.test));
+  results.attributes = frames ? frames->attributes : data.attributes;
+  results.many_actions = data.many_actions;
+  const JudgedLabels labels = judged_labels(data, frames);
+  results.chance = chance_points(labels.train, labels.test);
+  if (frames)  // actions are those of clips
+    results.chance.top1 = chance_points(label_table(data, data.train), label_table(data, data.test)).top1;
 }
 
 const Parameters* Experiment::trained() const {

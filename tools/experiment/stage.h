@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ namespace stp {
 struct Experiment {
   Recipe recipe;
   Dataset data;
+  std::optional<Dataset> frames;  // whose frames tell how private, where the recipe says so
   Backend backend;
   // What the method trains: one of these, or none.
   std::unique_ptr<Stprivacy> anonymiser;
@@ -40,6 +42,11 @@ struct Experiment {
 };
 
 LabelTable label_table(const Dataset& data, const std::vector<Item>& items);
+
+// Those of the clips, or of every frame that PA-HMDB51 labels in all attributes, each with its video's action.
+JudgedLabels judged_labels(const Dataset& data, const std::optional<Dataset>& frames);
+// The same of a recipe, whose data it reads.
+JudgedLabels judged_labels(const Recipe& recipe);
 
 // 16 digits over classes, attributes and every clip's name, class and labels, in their order: what a resumed
 // run must find as it was.

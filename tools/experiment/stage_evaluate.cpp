@@ -1,53 +1,19 @@
 // Phase 3: the method stays as it is; an action recogniser and several attackers start afresh on what it
 // delivers (or on raw clips), learn for a fixed number of steps on the training split, and are judged on the
 // test split by their last state. All learn side by side on the same batches, so each clip is anonymised once.
-#include <algorithm>
-#include <cmath>
+#include <functional>
 #include <optional>
 
 #include "engine/rng.h"
+#include "tools/experiment/frame_attack.h"
 #include "tools/experiment/reconstruction.h"
 #include "tools/experiment/stage.h"
+#include "tools/experiment/view_average.h"
 #include "tools/experiment/watchers.h"
 
 namespace stp {
 
 namespace {
-
-// Mean probabilities over the views of each test clip.
-class ViewAverage {
- public:
-  ViewAverage(std::size_t items, std::size_t outputs)
-      : outputs_(outputs), sums_(items * outputs, 0.0), views_(items, 0) {}
-
-  // logits (B, outputs) of views of `items`; softmax over classes, or a sigmoid each.
-  void add(const Tensor& logits, const std::vector<std::uint32_t>& items, bool softmax) {
-    const std::vector<float> values = logits.values();
-    for (std::size_t b = 0; b < items.size(); ++b) {
-      const float* row = values.data() + b * outputs_;
-      double sum = 0;
-      const double highest = *std::max_element(row, row + outputs_);
-      for (std::size_t o = 0; o < outputs_; ++o) sum += std::exp(row[o] - highest);
-      for (std::size_t o = 0; o < outputs_; ++o) {
-        const double p =
-            softmax ? std::exp(row[o] - highest) / sum : 1 / (1 + std::exp(-static_cast<double>(row[o])));
-        sums_[items[b] * outputs_ + o] += p;
-      }
-      ++views_[items[b]];
-    }
-  }
-
-  std::vector<double> mean() const {
-    std::vector<double> values = sums_;
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] /= std::max(1, views_[i / outputs_]);
-    return values;
-  }
-
- private:
-  std::size_t outputs_;
-  std::vector<double> sums_;
-  std::vector<int> views_;
-};
 
 // The recipe under which clips are shown: as they are, or as the method leaves them.
 Recipe shown_by(Recipe recipe, bool raw) {
@@ -67,9 +33,13 @@ class EvaluationStage : public Stage {
         raw_recipe_(shown_by(e.recipe, true)) {
     add("action", "vit", 0, e.data.classes.size());
     const int attackers = raw ? recipe_.evaluate.raw_attackers : recipe_.evaluate.attackers;
+    if (recipe_.evaluate.reconstruction) rebuild();
+    if (e.frames) {
+      by_frames_ = std::make_unique<FrameAttack>(e, recipe_, batch_, attackers);
+      return;
+    }
     for (int i = 0; i < attackers; ++i) add_attacker("attacker", "vit", i);
     for (int i = 0; i < recipe_.evaluate.frame_attackers; ++i) add_attacker("frame", "frame", i);
-    if (recipe_.evaluate.reconstruction) rebuild();
     if (!anonymises_ || !e.anonymiser->sparsifies()) return;  // nothing is dropped
     for (int i = 0; i < recipe_.evaluate.mask_attackers; ++i) add_attacker("mask", "mask", i);
   }
@@ -88,7 +58,7 @@ class EvaluationStage : public Stage {
       Tape tape;
       const DropPathDraw drop = drop_draw(e_, "evaluate " + player.name, number, 0);
       const Tensor logits = player.network->logits(&tape, seen, drop);
-      const Tensor loss = player.is_action() ? cross_entropy(&tape, logits, batch.labels)
+      const Tensor loss = player.is_action() ? action_loss(&tape, logits, batch)
                                              : binary_cross_entropy(&tape, logits, batch.attributes);
       check_finite(where, player.name + " loss", loss.item());
       fields.push_back({player.name + "_loss", static_cast<double>(loss.item())});
@@ -99,40 +69,52 @@ class EvaluationStage : public Stage {
       const ClipInput raw = raw_feed_ ? raw_feed_->batch(number).input : batch.input;
       fields.push_back({"reconstruction_loss", rebuilder_->learn(seen, raw, where, rate)});
     }
+    if (by_frames_) fields.push_back({"frame_level_loss", by_frames_->learn(number, delivery(), where, rate)});
     return fields;
   }
 
   bool finish(const Stop& stop) override {
     std::vector<ViewAverage> averages;
-    for (const Player& p : players_) averages.emplace_back(e_.data.test.size(), p.outputs);
+    for (const Player& p : players_) averages.emplace_back(p.outputs);
     TestFeed test(e_.backend, recipe_, e_.data.test, batch_);
     std::optional<TestFeed> raw_test;
     if (raw_feed_) raw_test.emplace(e_.backend, raw_recipe_, e_.data.test, batch_);
     LabelledClips batch, raw_batch;
-    std::vector<std::uint32_t> items;
+    ClipSources sources;
     double kept = 0, all = 0;
-    while (test.next(batch, items)) {
+    while (test.next(batch, sources)) {
       if (stop()) return false;
       const Delivered seen = deliver(batch.input);
       kept += static_cast<double>(seen.kept.rows.shape().elements());
       all += static_cast<double>(batch.input.batch() * recipe_.vit().tokens());
-      if (raw_test) raw_test->next(raw_batch, items);  // the same clips
+      if (raw_test) raw_test->next(raw_batch, sources);  // the same clips
       if (rebuilder_) rebuilder_->judge(seen, raw_test ? raw_batch.input : batch.input);
-      for (std::size_t p = 0; p < players_.size(); ++p) {
-        averages[p].add(players_[p].network->logits(nullptr, seen, {}), items, players_[p].is_action());
-      }
+      for (std::size_t p = 0; p < players_.size(); ++p)
+        averages[p].add(players_[p].network->logits(nullptr, seen, {}), sources.items,
+                        players_[p].is_action() && !e_.data.many_actions);
     }
-    e_.results.methods.push_back(judge(averages, kept / all));
+    std::optional<FrameAttack::Judged> frames;
+    if (by_frames_) {
+      const Watcher& action = *players_.front().network;
+      frames = by_frames_->judge(
+          delivery(), [&](const Delivered& seen) { return action.logits(nullptr, seen, {}); }, stop);
+      if (!frames) return false;
+    }
+    MethodResult result = judge(averages, frames);
+    result.kept = kept / all;
+    e_.results.methods.push_back(std::move(result));
     return true;
   }
 
   void save(CheckpointBuilder& builder) const override {
     for (const Player& p : players_) p.learner->save(builder, true);
     if (rebuilder_) rebuilder_->save(builder);
+    if (by_frames_) by_frames_->save(builder);
   }
   void restore(const Checkpoint& checkpoint) override {
     for (Player& p : players_) p.learner->restore(checkpoint, true);
     if (rebuilder_) rebuilder_->restore(checkpoint);
+    if (by_frames_) by_frames_->restore(checkpoint);
   }
 
  private:
@@ -169,6 +151,10 @@ class EvaluationStage : public Stage {
     players_.push_back(std::move(p));
   }
 
+  FrameAttack::Deliver delivery() const {
+    return [this](const ClipInput& input) { return deliver(input); };
+  }
+
   Delivered deliver(const ClipInput& input) const {
     if (recipe_.rewrites()) return rewritten(input);
     if (!anonymises_) return untouched(input, recipe_.vit().tokens());
@@ -182,38 +168,80 @@ class EvaluationStage : public Stage {
     return untouched(net.normalised(nullptr, clips), recipe_.vit().tokens());
   }
 
-  MethodResult judge(const std::vector<ViewAverage>& averages, double kept) const {
+  MethodResult judge(const std::vector<ViewAverage>& averages,
+                     const std::optional<FrameAttack::Judged>& frames) const {
     MethodResult result;
     result.method = recipe_.method_label();
-    result.kept = kept;
-    const LabelTable train = label_table(e_.data, e_.data.train), truth = label_table(e_.data, e_.data.test);
-    const std::uint64_t seed = stream_id("bootstrap", {e_.seed()});
+    const std::vector<double> actions = averages.front().mean();
+    judge_actions(actions, result);
+
+    const JudgedLabels labels = judged_labels(e_.data, e_.frames);
+    const LabelTable& truth = frames ? frames->truth : labels.test;
     std::vector<AttributeScores> scores;
     const auto add_result = [&](const std::string& kind, std::uint64_t of_attacker,
                                 std::vector<double> values) {
       scores.push_back({truth.attributes, std::move(values), truth.positive});
       const AttributeScores& s = scores.back();
-      result.attackers.push_back({kind, of_attacker, s.cmap(), s.f1(), s.f1(kLogitRule), s.precisions()});
+      result.attackers.push_back(
+          {kind, of_attacker, s.cmap_of_present(), s.f1(), s.f1(kLogitRule), s.precisions()});
     };
-    for (std::size_t p = 0; p < players_.size(); ++p) {
-      if (!players_[p].is_action()) {
-        add_result(players_[p].kind, players_[p].seed, averages[p].mean());
-        continue;
-      }
-      const ActionScores actions = {truth.classes, averages[p].mean(), truth.actions};
-      result.top1 = actions.top1();
-      result.top1_interval = bootstrap_interval(
-          truth.actions.size(), [&](std::span<const std::size_t> clips) { return actions.rows(clips).top1(); },
-          seed);
-      add_result("posterior", players_[p].seed, posterior_scores(averages[p].mean(), train));
-      add_result("action", players_[p].seed, action_named_scores(actions.predictions(), train));
-    }
+    const std::vector<double>& told = frames ? frames->actions : actions;
+    const std::uint64_t of_action = players_.front().seed;
+    add_result("posterior", of_action, posterior_scores(told, labels.train));
+    if (!e_.data.many_actions)
+      add_result(
+          "action", of_action,
+          action_named_scores(ActionScores{truth.classes, told, truth.actions}.predictions(), labels.train));
+    for (std::size_t p = 1; p < players_.size(); ++p)
+      add_result(players_[p].kind, players_[p].seed, averages[p].mean());
+    if (frames)
+      for (const FrameAttack::Judged::Attacker& a : frames->attackers) add_result("frame", a.seed, a.scores);
     if (rebuilder_) result.rebuilt = rebuilder_->result();
+
     const auto worst = static_cast<std::size_t>(&result.worst() - result.attackers.data());
-    result.cmap_interval = bootstrap_interval(
-        truth.actions.size(),
-        [&](std::span<const std::size_t> clips) { return scores[worst].rows(clips).cmap(); }, seed);
+    const auto cmap_of = [&](std::span<const std::size_t> rows) {
+      return scores[worst].rows(rows).cmap_of_present();
+    };
+    if (!frames) {
+      result.cmap_interval = interval(truth.actions.size(), truth.attributes, cmap_of);
+      return result;
+    }
+    // Frames of a video are alike: what is drawn is videos.
+    const auto cmap_of_videos = [&](std::span<const std::size_t> videos) {
+      std::vector<std::size_t> rows;
+      for (const std::size_t video : videos)
+        rows.insert(rows.end(), frames->videos[video].begin(), frames->videos[video].end());
+      return cmap_of(rows);
+    };
+    result.cmap_interval = interval(frames->videos.size(), truth.attributes, cmap_of_videos);
     return result;
+  }
+
+  // Top-1, or the cMAP of actions where clips may show several; probabilities (n, C) of the test clips.
+  void judge_actions(const std::vector<double>& probabilities, MethodResult& result) const {
+    const LabelTable truth = label_table(e_.data, e_.data.test);
+    const std::size_t n = truth.actions.size();
+    if (e_.data.many_actions) {
+      const AttributeScores scores = {truth.classes, probabilities, truth.shown};
+      result.top1 = scores.cmap_of_present();
+      result.top1_interval = interval(n, truth.classes, [&](std::span<const std::size_t> clips) {
+        return scores.rows(clips).cmap_of_present();
+      });
+    } else {
+      const ActionScores scores = {truth.classes, probabilities, truth.actions};
+      result.top1 = scores.top1();
+      result.top1_interval =
+          interval(n, 1, [&](std::span<const std::size_t> clips) { return scores.rows(clips).top1(); });
+    }
+  }
+
+  // Over the n clips (or videos) judged, of so many labels each; thousands of labels are drawn less often, or
+  // sorting them would take hours.
+  Interval interval(std::size_t n, std::size_t labels,
+                    const std::function<double(std::span<const std::size_t>)>& statistic) const {
+    constexpr std::size_t kMany = 1'000'000;
+    return bootstrap_interval(n, statistic, stream_id("bootstrap", {e_.seed()}),
+                              n * labels > kMany ? 100 : 1000);
   }
 
   Experiment& e_;
@@ -226,6 +254,7 @@ class EvaluationStage : public Stage {
   Recipe raw_recipe_;
   std::unique_ptr<Feed> raw_feed_;  // where the method's own feed does not show them
   std::unique_ptr<Reconstruction> rebuilder_;
+  std::unique_ptr<FrameAttack> by_frames_;  // where privacy is judged frame by frame
 };
 
 }  // namespace

@@ -113,7 +113,7 @@ class RewriterAdversarial : public Stage {
   void learn_action(const ClipInput& shown, const LabelledClips& batch) {
     Tape tape;
     const DropPathDraw drop = drop_draw(e_, "action", number_, 0);
-    const Tensor loss = cross_entropy(&tape, logits_of(&tape, action_, shown, batch, drop), batch.labels);
+    const Tensor loss = action_loss(&tape, logits_of(&tape, action_, shown, batch, drop), batch);
     tape.backward({term("action", loss, 1)});
     action_learner_.step(where(), rate(recipe_.action));
   }
@@ -157,7 +157,7 @@ class Vita : public RewriterAdversarial {
     std::vector<std::unique_ptr<Frozen>> frozen;
     for (const auto& attacker : attackers_) frozen.push_back(std::make_unique<Frozen>(attacker->parameters()));
     const ClipInput shown = rewriter().normalised(&tape, redrawn);
-    const Tensor action = cross_entropy(&tape, logits_of(&tape, action_, shown, batch), batch.labels);
+    const Tensor action = action_loss(&tape, logits_of(&tape, action_, shown, batch), batch);
     const Tensor privacy = least_confused(tape, shown, batch);
     tape.backward({term("kept_action", action, recipe_.lambda_action),
                    term("confusion", privacy, recipe_.lambda_privacy)});
@@ -260,7 +260,7 @@ class Spact : public RewriterAdversarial {
     const Frozen a(action_.parameters()), v(views_.parameters());
     const Tensor redrawn = rewriter().redraw(&tape, clips, NormMode::training);
     const ClipInput shown = rewriter().normalised(&tape, redrawn);
-    const Tensor action = cross_entropy(&tape, logits_of(&tape, action_, shown, batch), batch.labels);
+    const Tensor action = action_loss(&tape, logits_of(&tape, action_, shown, batch), batch);
     const Tensor views = likeness(&tape, redrawn, NormMode::evaluation);
     tape.backward({term("kept_action", action, recipe_.lambda_action),
                    term("kept_views", views, -recipe_.lambda_privacy)});
@@ -319,7 +319,7 @@ class Collective : public RewriterAdversarial {
     tape.backward({term("style", style_loss(&tape, found.shallow, wanted.shallow), kStyle),
                    term("deep_style", style_loss(&tape, found.deep, wanted.deep), kStyle),
                    term("content", squared_error(&tape, found.deep, raw.deep), kContent),
-                   term("kept_action", cross_entropy(&tape, found.logits, batch.labels), kAction)});
+                   term("kept_action", action_loss(&tape, found.logits, batch), kAction)});
     learner_.step(where(), rate(recipe_.anonymiser));
   }
 

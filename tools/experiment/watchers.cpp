@@ -1,8 +1,10 @@
 #include "tools/experiment/watchers.h"
 
+#include <numeric>
+#include <span>
+
 #include "engine/check.h"
 #include "models/baselines/frame_anonymiser.h"
-#include "models/baselines/frame_net.h"
 #include "models/mask_recogniser.h"
 
 namespace stp {
@@ -28,7 +30,7 @@ class VitWatcher : public Watcher {
 class FrameWatcher : public Watcher {
  public:
   FrameWatcher(const Backend& backend, std::uint64_t seed, const VitOptions& vit, std::int64_t outputs)
-      : vit_(vit), network_(backend, seed, options_for(vit, outputs)) {}
+      : vit_(vit), network_(backend, seed, frame_net_for(vit, outputs)) {}
   Tensor logits(Tape* tape, const Delivered& seen, const DropPathDraw&) const override {
     const Tensor clips = clip_of(nullptr, seen.input, vit_);
     if (!tape) return network_.clips(nullptr, clips, NormMode::evaluation);
@@ -37,14 +39,6 @@ class FrameWatcher : public Watcher {
   const Parameters& parameters() const override { return network_.parameters(); }
 
  private:
-  static FrameNetOptions options_for(const VitOptions& vit, std::int64_t outputs) {
-    constexpr int kSmall = 64;  // rows and columns up to which a ResNet-18 would reduce frames to nothing
-    if (vit.Y <= kSmall && vit.X <= kSmall) return FrameNetOptions::small(outputs);
-    FrameNetOptions resnet18;
-    resnet18.outputs = outputs;
-    return resnet18;
-  }
-
   VitOptions vit_;
   FrameNet network_;
 };
@@ -70,6 +64,14 @@ Delivered untouched(const ClipInput& input, std::int64_t tokens) {
           Tensor::filled(backend, {input.batch(), tokens}, 1.0f)};
 }
 
+FrameNetOptions frame_net_for(const VitOptions& vit, std::int64_t outputs) {
+  constexpr int kSmall = 64;  // rows and columns
+  if (vit.Y <= kSmall && vit.X <= kSmall) return FrameNetOptions::small(outputs);
+  FrameNetOptions resnet18;
+  resnet18.outputs = outputs;
+  return resnet18;
+}
+
 std::unique_ptr<Watcher> make_watcher(const std::string& kind, const Backend& backend, std::uint64_t seed,
                                       const Recipe& recipe, std::int64_t outputs) {
   const RecogniserOptions options = recipe.recogniser_for(outputs);
@@ -84,8 +86,11 @@ std::vector<double> posterior_scores(const std::vector<double>& probabilities, c
   const std::vector<double> shares = class_shares(train);
   std::vector<double> scores(probabilities.size() / C * A, 0.0);
   for (std::size_t i = 0; i < probabilities.size() / C; ++i) {
+    const std::span<const double> row = std::span(probabilities).subspan(i * C, C);
+    // Of several actions a clip the probabilities do not sum up to 1.
+    const double sum = train.shown.empty() ? 1 : std::accumulate(row.begin(), row.end(), 0.0);
     for (std::size_t c = 0; c < C; ++c) {
-      for (std::size_t a = 0; a < A; ++a) scores[i * A + a] += probabilities[i * C + c] * shares[c * A + a];
+      for (std::size_t a = 0; a < A; ++a) scores[i * A + a] += row[c] * shares[c * A + a] / sum;
     }
   }
   return scores;

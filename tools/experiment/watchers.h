@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "models/baselines/frame_net.h"
 #include "models/recogniser.h"
 #include "tools/experiment/metrics.h"
 #include "tools/experiment/recipe.h"
@@ -36,6 +37,10 @@ class Watcher {
   // Its transformer, or null if it has none: what image weights and starts apply to.
   virtual const VitOptions* vit() const { return nullptr; }
 };
+
+// The convolutional network that looks at single frames of clips like these: a ResNet-18, or a small one where
+// it would reduce frames to nothing.
+FrameNetOptions frame_net_for(const VitOptions& vit, std::int64_t outputs);
 
 // `kind`: "vit", the recipe's recogniser on the kept tokens; "frame", convolutional, one frame at a time;
 // "mask", which sees only what was dropped. Its start is a pure function of `seed`.

@@ -205,9 +205,10 @@ std::vector<ClipStrips> draw_clips(const RunRecord& record, const Backend& backe
   TestFeed feed(backend, one_view, items, 1);
   std::vector<ClipStrips> clips;
   LabelledClips batch;
-  std::vector<std::uint32_t> which;
-  while (feed.next(batch, which)) {
+  ClipSources sources;
+  while (feed.next(batch, sources)) {
     const Seen seen = look(*model.anonymiser, batch.input);
+    const std::vector<std::uint32_t>& which = sources.items;
     for (std::size_t b = 0; b < which.size(); ++b)
       clips.push_back(draw(items[which[b]].name, seen, b, which.size(), options, batch.input.frames));
   }

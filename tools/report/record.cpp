@@ -38,17 +38,6 @@ void add_evaluations(const fs::path& folder, Results& results) {
   }
 }
 
-// The paper's figure for a run called TABLE-DATA-ROW.
-std::optional<PaperFigure> paper_figure(const std::string& run) {
-  for (const std::string& data : table_data_names()) {
-    const std::string begin = "table1-" + data + "-";
-    if (!run.starts_with(begin)) continue;
-    for (const TableRow& row : table_plan("table1", data).rows)
-      if (run == begin + row.name) return row.paper;
-  }
-  return {};
-}
-
 // A torn last line is what a crash left, or what is being written now; a resumed run drops it too.
 std::string whole_lines(std::string log) {
   log.resize(log.rfind('\n') + 1);  // none: npos + 1 is 0
@@ -57,9 +46,7 @@ std::string whole_lines(std::string log) {
 
 void read_labels(RunRecord& record) {
   try {
-    const Dataset data = read_dataset(record.recipe.dataset());
-    record.train = label_table(data, data.train);
-    record.test = label_table(data, data.test);
+    record.labels = judged_labels(record.recipe);
   } catch (const Error& error) {
     record.no_data = error.what();
   }

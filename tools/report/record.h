@@ -19,7 +19,7 @@ struct RunRecord {
   Recipe recipe;
   std::optional<Results> results;  // none: not judged yet
   std::vector<StageHistory> stages;
-  std::optional<LabelTable> train, test;  // none: `no_data` says why
+  std::optional<JudgedLabels> labels;  // none: `no_data` says why
   std::string no_data;
   std::optional<PaperFigure> paper;  // if the run is a row of a table of the paper, on the paper's data
 };

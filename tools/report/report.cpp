@@ -37,7 +37,9 @@ struct Group {
 };
 
 std::string data_of(const Recipe& r) {
-  return fmt::format("{}, split {}", r.data.labels.empty() ? r.data.videos : r.data.labels, r.data.split);
+  const DataRecipe& d = r.data;
+  return fmt::format("{}, split {}{}", d.labels.empty() ? d.videos : d.labels, d.split,
+                     d.frame_labels.empty() ? "" : ", privacy by frames of " + d.frame_labels);
 }
 
 std::vector<Group> grouped(const std::vector<RunRecord>& records) {
@@ -74,7 +76,8 @@ void fill_rows(Group& group) {
       row.record = record;
       row.result = &m;
       if (m.method != "raw") row.removed = leakage_removed(raw, m.worst().cmap, record->results->chance.cmap);
-      if (record->train) row.floor = action_posterior_floor(*record->train, *record->test, m.top1 / 100);
+      if (record->labels && !record->results->many_actions)
+        row.floor = action_posterior_floor(record->labels->train, record->labels->test, m.top1 / 100);
       group.rows.push_back(std::move(row));
     }
   }
@@ -82,6 +85,12 @@ void fill_rows(Group& group) {
 
 std::string with_interval(double value, const Interval& interval) {
   return fmt::format("{:.2f} [{:.1f}, {:.1f}]", value, interval.low, interval.high);
+}
+
+std::string paper_cell(const std::optional<PaperFigure>& paper) {
+  if (!paper) return "-";
+  if (!paper->groups.empty()) return fmt::format("{:.2f}; {:.2f}", paper->top1, fmt::join(paper->groups, ", "));
+  return fmt::format("{:.2f}, {:.3f}, {:.2f}", paper->top1, paper->f1, paper->cmap);
 }
 
 std::vector<std::string> cells(const Row& row) {
@@ -98,9 +107,11 @@ std::vector<std::string> cells(const Row& row) {
           std::isfinite(row.removed) ? fmt::format("{:.0f} %", 100 * row.removed) : "-",
           fmt::format("{:.0f} %", 100 * m.kept),
           m.rebuilt ? fmt::format("{:.1f} dB, {:.3f}", m.rebuilt->psnr, m.rebuilt->ssim) : "-",
-          row.record->paper ? fmt::format("{:.2f}, {:.3f}, {:.2f}", row.record->paper->top1,
-                                          row.record->paper->f1, row.record->paper->cmap)
-                            : "-"};
+          paper_cell(row.record->paper)};
+}
+
+std::string action_heading(const RunRecord& record) {
+  return fmt::format("action {} %", record.results->action_metric());
 }
 
 std::string results_section(const Group& group) {
@@ -114,9 +125,10 @@ std::string results_section(const Group& group) {
   rows.push_back({"chance: all present", "-", "-", "-", "-", fmt::format("{:.3f}", c.f1_ones), "-", "-", "-",
                   "-", "-", "-"});
   return html_table(
-             {"", "action top-1 % [95 %]", "privacy cMAP % of the worst attacker [95 %]", "worst attacker",
-              "mean cMAP %", "F1 at p > 0.5", "F1 of logits > 0.5", "floor: cMAP % by the action alone",
-              "leakage above chance removed", "tubelets kept", "rebuilt: PSNR, SSIM", "paper: top-1, F1, cMAP"},
+             {"", action_heading(*group.rows.front().record) + " [95 %]",
+              "privacy cMAP % of the worst attacker [95 %]", "worst attacker", "mean cMAP %", "F1 at p > 0.5",
+              "F1 of logits > 0.5", "floor: cMAP % by the action alone", "leakage above chance removed",
+              "tubelets kept", "rebuilt: PSNR, SSIM", "paper: top-1, F1, cMAP"},
              rows) +
          "<p class=\"note\">Attackers start afresh on what each method delivers and are judged by their last "
          "state. A "
@@ -141,7 +153,7 @@ Curve floor_curve(const RunRecord& record) {
   for (int i = 0; i <= kPoints; ++i) {
     const double accuracy = static_cast<double>(i) / kPoints;
     curve.points.push_back(
-        {100 * accuracy, action_posterior_floor(*record.train, *record.test, accuracy).cmap});
+        {100 * accuracy, action_posterior_floor(record.labels->train, record.labels->test, accuracy).cmap});
   }
   return curve;
 }
@@ -150,42 +162,49 @@ std::string trade_off(const Group& group) {
   std::vector<Curve> curves;
   std::vector<Mark> marks;
   if (group.rows.empty()) return "";
-  if (const RunRecord& record = *group.records.front(); record.train) curves.push_back(floor_curve(record));
+  const RunRecord& first = *group.rows.front().record;
+  if (first.labels && !first.results->many_actions) curves.push_back(floor_curve(first));
   for (const Row& row : group.rows) {
     const MethodResult& m = *row.result;
     marks.push_back({row.name, m.top1, m.worst().cmap, m.top1_interval, m.cmap_interval, false});
   }
   for (const Row& row : group.rows)
-    if (row.record->paper)
+    if (row.record->paper && row.record->paper->groups.empty())
       marks.push_back(
           {row.name + ", the paper's", row.record->paper->top1, row.record->paper->cmap, {}, {}, true});
   return xy_chart(
-      {"Trade-off: right and low is better", "action top-1 %", "privacy cMAP %, worst attacker", {}, {}},
+      {"Trade-off: right and low is better", action_heading(first), "privacy cMAP %, worst attacker", {}, {}},
       curves, marks);
 }
 
 std::string attribute_bars(const Group& group) {
   if (group.rows.empty()) return "";
+  const RunRecord& record = *group.rows.front().record;
+  const std::vector<std::string>& attributes = record.results->attributes;
+  const std::vector<std::string> groups = attribute_groups(attributes);
   std::vector<BarSet> sets;
   for (const Row& row : group.rows) {
     BarSet set = {row.name, {}};
-    for (const double p : row.result->worst().precisions) set.values.push_back(100 * p);
+    for (const std::string& name : groups) set.values.push_back(group_cmap(*row.result, attributes, name));
+    for (std::size_t a = 0; groups.empty() && a < attributes.size(); ++a)
+      set.values.push_back(100 * row.result->worst().precisions[a]);
     sets.push_back(std::move(set));
   }
-  const RunRecord& record = *group.records.front();
+  if (!groups.empty())
+    return bar_chart({"Best attacker of each group", "", "cMAP %", {}, Interval{0, 100}}, groups, sets, {});
   std::vector<double> shares;
-  if (record.test) {
-    const std::size_t A = record.test->attributes, n = record.test->actions.size();
+  if (record.labels) {
+    const std::size_t A = record.labels->test.attributes, n = record.labels->test.actions.size();
     shares.assign(A, 0.0);
     for (std::size_t i = 0; i < n * A; ++i)
-      shares[i % A] += 100.0 * record.test->positive[i] / static_cast<double>(n);
+      shares[i % A] += 100.0 * record.labels->test.positive[i] / static_cast<double>(n);
   }
   return bar_chart({"Worst attacker, attribute by attribute; the lines are chance",
                     "",
                     "average precision %",
                     {},
                     Interval{0, 100}},
-                   group.rows.front().record->results->attributes, sets, shares);
+                   attributes, sets, shares);
 }
 
 // The series of a stage whose name begins and ends so, under the name without its end.
