@@ -15,7 +15,7 @@ namespace {
 Verdict verdict_on(const Item& item, const CheckOptions& options) {
   Verdict verdict;
   try {
-    const auto source = open_frames(item.path);
+    const auto source = open_frames(item.path, {.still = item.still});
     Frame frame;
     while (source->next(frame)) {
       verdict.width = frame.width;

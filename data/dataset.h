@@ -21,7 +21,8 @@ struct Item {
   int label = 0;                    // index into Dataset::classes; 0 where clips show several actions
   std::vector<float> attributes;    // (A) 0 or 1; empty without labels
   std::vector<float> actions = {};  // (classes) 0 or 1 where clips show several; else empty
-  std::shared_ptr<const PaVideo> frames = {};  // labels of its frames, of Layout::pa_hmdb51
+  std::shared_ptr<const PaVideo> frames = {};  // labels of its frames, of Layout::pa_hmdb51 and VISPR
+  bool still = false;                          // a picture is one frame, whatever its sides, and no strip
 };
 
 struct Dataset {

@@ -96,12 +96,13 @@ Picture Footage::picture(int number) const {
 }
 
 FootageStore::FootageStore(std::vector<std::filesystem::path> paths, int short_side, std::size_t cache_bytes,
-                           std::size_t whole_bytes, Filters filters)
+                           std::size_t whole_bytes, Filters filters, std::vector<bool> stills)
     : paths_(std::move(paths)),
       short_side_(short_side),
       cache_bytes_(cache_bytes),
       whole_bytes_(whole_bytes),
       filters_(std::move(filters)),
+      stills_(std::move(stills)),
       frames_(paths_.size(), 0),
       kept_(paths_.size()),
       keys_(paths_.size()) {}
@@ -109,6 +110,10 @@ FootageStore::FootageStore(std::vector<std::filesystem::path> paths, int short_s
 FootageStore::~FootageStore() = default;
 
 void FootageStore::use(std::unique_ptr<FootageDisk> disk) { disk_ = std::move(disk); }
+
+std::unique_ptr<FrameSource> FootageStore::open(std::size_t item) const {
+  return open_frames(paths_[item], {.still = still(item)});
+}
 
 FootageStore::Whole FootageStore::whole(std::size_t item) {
   int known = 0;
@@ -137,7 +142,7 @@ FootageStore::Whole FootageStore::from_disk(std::size_t item) {
 
 // The key of an item's entry on disk; nothing where there is no disk, or frames are not stored as they are.
 std::optional<std::uint64_t> FootageStore::key_of(std::size_t item) {
-  if (disk_ == nullptr || filter(item) != nullptr) return std::nullopt;
+  if (disk_ == nullptr || filter(item) != nullptr || still(item)) return std::nullopt;
   {
     const std::lock_guard lock(mutex_);
     if (keys_[item]) return keys_[item];
@@ -149,7 +154,7 @@ std::optional<std::uint64_t> FootageStore::key_of(std::size_t item) {
 
 // Decodes the video to its end and keeps its frames where there is room, in memory and on disk.
 FootageStore::Whole FootageStore::decode(std::size_t item) {
-  std::shared_ptr<FrameSource> source = open_frames(paths_[item]);
+  std::shared_ptr<FrameSource> source = open(item);
   int frames = 0;
   bool fits = true;
   while (fits ? source->hold() : source->skip()) {
@@ -238,7 +243,7 @@ void FootageStore::show_held(std::size_t item, FrameSource& held, std::span<cons
 
 void FootageStore::show_decoded(std::size_t item, int frames, std::span<const int> numbers,
                                 const Visitor& visitor) const {
-  const auto source = open_frames(paths_[item]);
+  const auto source = open(item);
   Keeper keep_frame(filter(item), short_side_);
   Frame frame;
   int at = 0;  // frames read or skipped

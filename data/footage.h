@@ -56,8 +56,9 @@ class FootageStore {
   static constexpr std::size_t kWholeBytes = std::size_t{256} << 20;
   // Before that every frame passes the item's `filter`, if there is one.
   using Filters = std::function<std::unique_ptr<FrameFilter>(std::size_t)>;
+  // `stills`: the items whose picture is one frame (FrameOptions); empty: none.
   FootageStore(std::vector<std::filesystem::path> paths, int short_side, std::size_t cache_bytes,
-               std::size_t whole_bytes = kWholeBytes, Filters filters = {});
+               std::size_t whole_bytes = kWholeBytes, Filters filters = {}, std::vector<bool> stills = {});
   ~FootageStore();
   // From now on frames are also looked up on disk, and written there, of items without a filter.
   void use(std::unique_ptr<FootageDisk> disk);
@@ -92,12 +93,15 @@ class FootageStore {
                  const Visitor& visitor) const;
   void show_decoded(std::size_t item, int frames, std::span<const int> numbers, const Visitor& visitor) const;
 
+  bool still(std::size_t item) const { return !stills_.empty() && stills_[item]; }
+  std::unique_ptr<FrameSource> open(std::size_t item) const;
   std::unique_ptr<FrameFilter> filter(std::size_t item) const { return filters_ ? filters_(item) : nullptr; }
 
   std::vector<std::filesystem::path> paths_;
   int short_side_;
   std::size_t cache_bytes_, whole_bytes_;
   Filters filters_;
+  std::vector<bool> stills_;
   std::unique_ptr<FootageDisk> disk_;  // or null
   mutable std::mutex mutex_;           // guards what follows
   std::size_t cached_bytes_ = 0;

@@ -182,11 +182,12 @@ class StripSource final : public PictureSource {
   StripSource(const std::filesystem::path& path, const FrameOptions& options) : strip_(read_image(path)) {
     const std::string name = shown(path);
     check_rate(name, options.frame_rate);
-    const int side = strip_.height;
-    check(strip_.width % side == 0,
+    const int width = options.still ? strip_.width : strip_.height;
+    check(strip_.width % width == 0,
           "{}: a picture of {}x{} is no strip of square frames; for single pictures give their folder", name,
-          strip_.width, side);
-    describe("strip", image_kind(path), side, side, static_cast<std::size_t>(strip_.width / side), options);
+          strip_.width, strip_.height);
+    describe(options.still ? "picture" : "strip", image_kind(path), width, strip_.height,
+             static_cast<std::size_t>(strip_.width / width), options);
     check_limits(name, info_, options.limits);
   }
 

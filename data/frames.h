@@ -32,8 +32,9 @@ class FrameSource {
 };
 
 struct FrameOptions {
-  VideoLimits limits;
+  VideoLimits limits = {};
   Rational frame_rate{25, 1};  // of folders and strips, which state none
+  bool still = false;          // a picture is one frame, whatever its sides: container "picture"
 };
 
 // Opens by content, not by name:

@@ -41,7 +41,7 @@ enum class Layout : std::uint8_t {
   lists,   // train.txt and test.txt, lines "PATH CLASS"; classes in alphabetical order, or by number if all are
            // numbers
   table,   // one CSV file (annotations/), columns "video" (CLASS/VIDEO) and "split_N" (1 train, 2 test, 0
-          // unused), others are passed over; classes in alphabetical order
+           // unused), others are passed over; classes in alphabetical order
   celebv_hq,  // celebvhq_info.json (tags.h), clips CLIP: eight expressions and five attributes. Its authors
               // publish no split, nor does the paper: split N is a random 60 % for training, drawn from N
   hvu,  // HVU_Train_V1.0.csv, HVU_Val_V1.0.csv and HVU_Tags_Categories_V1.0.csv (tags.h), clips ID_START_END:

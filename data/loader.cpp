@@ -59,6 +59,12 @@ std::vector<std::filesystem::path> paths_of(const std::vector<Item>& items) {
   return paths;
 }
 
+std::vector<bool> stills_of(const std::vector<Item>& items) {
+  std::vector<bool> stills;
+  for (const Item& item : items) stills.push_back(item.still);
+  return stills;
+}
+
 // The epoch's samples are numbered; a batch takes the next `batch` of them.
 class Plan {
  public:
@@ -118,8 +124,9 @@ class ClipMaker {
   ClipMaker(const std::vector<Item>& items, const LoaderOptions& options)
       : options_(options),
         obfuscator_(options.obfuscation, items),
-        store_(paths_of(items), options.short_side, options.cache_bytes, FootageStore::kWholeBytes,
-               [this](std::size_t item) { return obfuscator_.filter(item); }) {
+        store_(
+            paths_of(items), options.short_side, options.cache_bytes, FootageStore::kWholeBytes,
+            [this](std::size_t item) { return obfuscator_.filter(item); }, stills_of(items)) {
     if (options.cache_dir.empty()) return;
     auto disk = std::make_unique<FootageDisk>(options.cache_dir, options.cache_disk_bytes, options.short_side);
     disk_ = disk.get();

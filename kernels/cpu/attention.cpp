@@ -19,16 +19,16 @@
 // simd-inl.h comes first: it is read again for every instruction set.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
 #include "kernels/attention.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/tiles.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace stp::cpu::HWY_NAMESPACE {
-
-constexpr std::size_t kBlock = 4 * kTileRows;  // queries whose scores are in cache together
 
 // Where one head of one clip lies in the packed arrays. `tokens` rows, `width` = D.
 struct Head {
@@ -93,13 +93,215 @@ void copy_keys(const In& from, const Head& head, const KeyOrder& order, std::siz
     copy_row(from, head, part, order.token_at(j), to + j * pitch, pitch);
 }
 
-// (tokens, width) -> (width, keys): lane j of row d is component d of key j.
-void transpose(const float* from, const Head& head, const Pitch& pitch, float* to) {
-  for (std::size_t d = 0; d < head.width; ++d) {
-    for (std::size_t j = 0; j < head.tokens; ++j) to[d * pitch.keys + j] = from[j * pitch.width + d];
-    std::fill(to + d * pitch.keys + head.tokens, to + (d + 1) * pitch.keys, 0.0f);
+// ---- the products of one head, in two kinds of arithmetic
+//
+// Rows of queries, and of what belongs to them, come in blocks of kBlock. `keys` below are in their order, and
+// sums over keys end with those that are kept.
+
+// f32, by vectors.
+struct VectorProducts {
+  static constexpr std::size_t kBlock = 4 * kTileRows;  // queries whose scores are in cache together
+
+  const Head& head;
+  const Pitch& pitch;
+  const KeyOrder& order;
+  const float *k, *v;                  // (keys, width)
+  float *k_transposed, *v_transposed;  // (width, keys)
+
+  static std::size_t floats(const Pitch& pitch, bool backward) {
+    return (backward ? 2 : 1) * pitch.keys * pitch.width;
   }
-}
+
+  VectorProducts(const Head& of, const Pitch& padded, const KeyOrder& keys_in, Areas& scratch, bool backward)
+      : head(of),
+        pitch(padded),
+        order(keys_in),
+        k(nullptr),
+        v(nullptr),
+        k_transposed(scratch.take(pitch.keys * pitch.width)),
+        v_transposed(backward ? scratch.take(pitch.keys * pitch.width) : nullptr) {}
+
+  void load_keys(const float* keys, const float* values) {
+    k = keys;
+    v = values;
+    transpose(k, k_transposed);
+    if (v_transposed) transpose(v, v_transposed);
+  }
+
+  // s_ij = q_i . k_j for all keys; g_ij = dout_i . v_j for the first `keys` of them
+  void scores(const float* q, std::size_t rows, float* s) const {
+    product({q, pitch.width, 1}, k_transposed, pitch.keys, s, pitch.keys, rows, pitch.keys, head.width, false);
+  }
+  void slopes(const float* dout, std::size_t rows, std::size_t keys, float* g) const {
+    product({dout, pitch.width, 1}, v_transposed, pitch.keys, g, pitch.keys, rows, keys, head.width, false);
+  }
+  // out_i = sum_j p_ij v_j
+  void outputs(const float* p, std::size_t rows, float* out) const {
+    product({p, pitch.keys, 1}, v, pitch.width, out, pitch.width, rows, pitch.width, order.kept, false);
+  }
+  // dq_i = sum_j ds_ij k_j, dk_j += sum_i ds_ij q_i, dv_j += sum_i p_ij dout_i
+  void gradients(const float* p, const float* ds, const float* q, const float* dout, std::size_t rows,
+                 float* dq, float* dk, float* dv) const {
+    product({ds, pitch.keys, 1}, k, pitch.width, dq, pitch.width, rows, pitch.width, order.kept, false);
+    product({ds, 1, pitch.keys}, q, pitch.width, dk, pitch.width, order.kept, pitch.width, rows, true);
+    product({p, 1, pitch.keys}, dout, pitch.width, dv, pitch.width, order.kept, pitch.width, rows, true);
+  }
+  // After the last block: what is still to be added to dk and dv.
+  void finish(float*, float*) const {}
+
+ private:
+  // (tokens, width) -> (width, keys): lane j of row d is component d of key j.
+  void transpose(const float* from, float* to) const {
+    for (std::size_t d = 0; d < head.width; ++d) {
+      for (std::size_t j = 0; j < head.tokens; ++j) to[d * pitch.keys + j] = from[j * pitch.width + d];
+      std::fill(to + d * pitch.keys + head.tokens, to + (d + 1) * pitch.keys, 0.0f);
+    }
+  }
+};
+
+// bf16 operands and f32 sums, by matrix tiles. What flows along the queries of a block (p, ds) is rounded as it
+// is put in order for the tiles; what is summed over queries is kept transposed, (width, keys), for then it is
+// q and dout that have to be turned and not p and ds, which are larger.
+struct TileProducts {
+  static constexpr std::size_t kBlock = tiles::kDepth;  // queries are what dk and dv are summed over
+
+  const Head& head;
+  const KeyOrder& order;
+  std::size_t keys, width, kept;               // padded to whole tiles
+  std::size_t deep_width, deep_kept;           // padded to whole depths
+  std::size_t key_pitch, width_pitch;          // of the f32 areas
+  std::uint16_t *left, *turned;                // (kBlock, deepest) of a block; (width, kBlock)
+  std::uint32_t *k_transposed, *v_transposed;  // (deep_width / 2, keys)
+  std::uint32_t *k, *v;                        // (deep_kept / 2, width)
+  std::uint32_t* right;                        // (kBlock / 2, keys) of a block
+  float *dk_transposed, *dv_transposed;        // (width, keys)
+  tiles::Session session;
+
+  static bool fit(Element type) {
+    return type == Element::bf16 && lanes() == tiles::kSide && tiles::available();
+  }
+
+  static std::size_t floats(const Pitch& pitch, bool backward) {
+    const std::size_t k = pitch.keys + tiles::kDepth, w = pitch.width + tiles::kDepth;
+    return kBlock * (k + w) + (backward ? 4 : 1) * k * w;
+  }
+
+  TileProducts(const Head& of, const Pitch& padded, const KeyOrder& keys_in, Areas& scratch, bool backward)
+      : head(of),
+        order(keys_in),
+        keys(padded.keys),
+        width(padded.width),
+        kept(round_up(keys_in.kept, tiles::kSide)),
+        deep_width(round_up(padded.width, tiles::kDepth)),
+        deep_kept(round_up(keys_in.kept, tiles::kDepth)),
+        key_pitch(padded.keys),
+        width_pitch(padded.width),
+        left(halves(scratch, kBlock * std::max(deep_width, deep_kept))),
+        turned(backward ? halves(scratch, width * kBlock) : nullptr),
+        k_transposed(words(scratch, deep_width / 2 * keys)),
+        v_transposed(backward ? words(scratch, deep_width / 2 * keys) : nullptr),
+        k(backward ? words(scratch, deep_kept / 2 * width) : nullptr),
+        v(backward ? nullptr : words(scratch, deep_kept / 2 * width)),
+        right(backward ? words(scratch, kBlock / 2 * keys) : nullptr),
+        dk_transposed(backward ? scratch.take(width * keys) : nullptr),
+        dv_transposed(backward ? scratch.take(width * keys) : nullptr) {}
+
+  void load_keys(const float* key_rows, const float* value_rows) {
+    turn(key_rows, k_transposed);
+    if (v) interleave(value_rows, width_pitch, order.kept, deep_kept, width, v, width);
+    if (!k) return;
+    turn(value_rows, v_transposed);
+    interleave(key_rows, width_pitch, order.kept, deep_kept, width, k, width);
+    std::fill(dk_transposed, dk_transposed + width * keys, 0.0f);
+    std::fill(dv_transposed, dv_transposed + width * keys, 0.0f);
+  }
+
+  void scores(const float* q, std::size_t rows, float* s) const {
+    row_by_row(q, width_pitch, rows, width, deep_width);
+    tiles::product({left, deep_width}, {k_transposed, keys}, s, key_pitch, padded(rows), keys, deep_width,
+                   false);
+  }
+  void slopes(const float* dout, std::size_t rows, std::size_t wanted, float* g) const {
+    row_by_row(dout, width_pitch, rows, width, deep_width);
+    tiles::product({left, deep_width}, {v_transposed, keys}, g, key_pitch, padded(rows), wanted, deep_width,
+                   false);
+  }
+  void outputs(const float* p, std::size_t rows, float* out) const {
+    row_by_row(p, key_pitch, rows, kept, deep_kept);
+    tiles::product({left, deep_kept}, {v, width}, out, width_pitch, padded(rows), width, deep_kept, false);
+  }
+  void gradients(const float* p, const float* ds, const float* q, const float* dout, std::size_t rows,
+                 float* dq, float*, float*) const {
+    row_by_row(ds, key_pitch, rows, kept, deep_kept);
+    tiles::product({left, deep_kept}, {k, width}, dq, width_pitch, padded(rows), width, deep_kept, false);
+    add_transposed(q, ds, rows, dk_transposed);
+    add_transposed(dout, p, rows, dv_transposed);
+  }
+  void finish(float* dk, float* dv) const {
+    for (std::size_t j = 0; j < order.kept; ++j) {
+      for (std::size_t d = 0; d < head.width; ++d) {
+        dk[j * width_pitch + d] += dk_transposed[d * keys + j];
+        dv[j * width_pitch + d] += dv_transposed[d * keys + j];
+      }
+    }
+  }
+
+ private:
+  static std::uint16_t* halves(Areas& scratch, std::size_t count) {
+    return reinterpret_cast<std::uint16_t*>(scratch.take(round_up(count, 32) / 2));
+  }
+  static std::uint32_t* words(Areas& scratch, std::size_t count) {
+    return reinterpret_cast<std::uint32_t*>(scratch.take(round_up(count, 16)));
+  }
+  static std::size_t padded(std::size_t rows) { return round_up(rows, tiles::kSide); }
+
+  // A left operand: rows as they are, `columns` (whole vectors) of each and zeros up to `pitch`.
+  void row_by_row(const float* x, std::size_t x_pitch, std::size_t rows, std::size_t columns,
+                  std::size_t pitch) const {
+    const Floats d;
+    for (std::size_t i = 0; i < padded(rows); ++i) {
+      std::uint16_t* const to = left + i * pitch;
+      std::size_t c = 0;
+      for (; i < rows && c < columns; c += lanes()) narrow(hn::LoadU(d, x + i * x_pitch + c), to + c);
+      std::fill(to + c, to + pitch, std::uint16_t{0});
+    }
+  }
+  // A right operand: pairs of rows interleaved, `columns` (whole vectors) of each, zeros from `rows` to
+  // `depth`.
+  static void interleave(const float* x, std::size_t x_pitch, std::size_t rows, std::size_t depth,
+                         std::size_t columns, std::uint32_t* to, std::size_t to_pitch) {
+    const Floats d;
+    for (std::size_t k = 0; k < depth; k += 2) {
+      for (std::size_t c = 0; c < columns; c += lanes()) {
+        const Vector low = k < rows ? hn::LoadU(d, x + k * x_pitch + c) : hn::Zero(d);
+        const Vector high = k + 1 < rows ? hn::LoadU(d, x + (k + 1) * x_pitch + c) : hn::Zero(d);
+        hn::StoreU(paired(low, high), Words(), to + k / 2 * to_pitch + c);
+      }
+    }
+  }
+  // (tokens, width) -> the right operand (deep_width, keys). The rows hold bf16 already: nothing is rounded.
+  void turn(const float* from, std::uint32_t* to) const {
+    for (std::size_t d = 0; d < deep_width; d += 2) {
+      std::uint32_t* const row = to + d / 2 * keys;
+      std::fill(row, row + keys, 0u);
+      if (d >= width) continue;
+      for (std::size_t j = 0; j < head.tokens; ++j) {
+        std::uint32_t pair[2];
+        std::memcpy(pair, from + j * width_pitch + d, sizeof pair);
+        row[j] = pair[0] >> 16 | (pair[1] & 0xFFFF0000);
+      }
+    }
+  }
+  // to (width, keys) += transposed x (width, rows) y (rows, keys)
+  void add_transposed(const float* x, const float* y, std::size_t rows, float* to) const {
+    for (std::size_t d = 0; d < width; ++d) {
+      for (std::size_t i = 0; i < kBlock; ++i)
+        turned[d * kBlock + i] = i < rows ? to_bf16(x[i * width_pitch + d]) : std::uint16_t{0};
+    }
+    interleave(y, key_pitch, rows, kBlock, kept, right, keys);
+    tiles::product({turned, kBlock}, {right, keys}, to, keys, width, kept, kBlock, true);
+  }
+};
 
 void scale_rows(float* x, std::size_t count, float factor) {
   const Floats d;
@@ -184,26 +386,28 @@ void store_output(const Out& to, std::size_t index, const float* row, const floa
   });
 }
 
-void forward_head(const AttentionForward& a, int b, int h) {
+template <class Products>
+void forward_with(const AttentionForward& a, int b, int h) {
+  constexpr std::size_t kBlock = Products::kBlock;
   const Head head = head_of(a, b, h);
   if (head.tokens == 0) return;
   const Pitch pitch(head);
   const std::size_t all_keys = pitch.keys * pitch.width;
-  Areas scratch(
-      thread_scratch(3 * all_keys + 3 * pitch.keys + pitch.width + kBlock * (pitch.keys + 2 * pitch.width)));
+  Areas scratch(thread_scratch(2 * all_keys + 3 * pitch.keys + pitch.width +
+                               kBlock * (pitch.keys + 2 * pitch.width) + Products::floats(pitch, false)));
   float* const k = scratch.take(all_keys);
   float* const v = scratch.take(all_keys);
-  float* const k_transposed = scratch.take(all_keys);
   float* const keep = scratch.take(pitch.keys);
   float* const mean = scratch.take(pitch.width);
   float* const q = scratch.take(kBlock * pitch.width);
   float* const scores = scratch.take(kBlock * pitch.keys);
   float* const sums = scratch.take(kBlock * pitch.width);
   const KeyOrder order(a.keep, head, pitch, scratch);
+  Products products(head, pitch, order, scratch, false);
 
   copy_keys(a.qkv, head, order, 1, k, pitch.width);
   copy_keys(a.qkv, head, order, 2, v, pitch.width);
-  transpose(k, head, pitch, k_transposed);
+  products.load_keys(k, v);
   copy_keep(a.keep, head, order, pitch, keep);
   mean_row(v, head, pitch, mean);
 
@@ -212,8 +416,7 @@ void forward_head(const AttentionForward& a, int b, int h) {
     for (std::size_t i = 0; i < rows; ++i)
       copy_row(a.qkv, head, 0, begin + i, q + i * pitch.width, pitch.width);
     scale_rows(q, rows * pitch.width, a.scale);
-    product({q, pitch.width, 1}, k_transposed, pitch.keys, scores, pitch.keys, rows, pitch.keys, head.width,
-            false);
+    products.scores(q, rows, scores);
     float z[kBlock], alone[kBlock];  // alone: what a dropped token weighs for itself
     for (std::size_t i = 0; i < rows; ++i) {
       float* const row = scores + i * pitch.keys;
@@ -227,7 +430,7 @@ void forward_head(const AttentionForward& a, int b, int h) {
       if (a.lse) a.lse[head.row(begin + i)] = maximum + std::log(z[i]);
       if (a.inverse_z) a.inverse_z[head.row(begin + i)] = 1.0f / z[i];
     }
-    product({scores, pitch.keys, 1}, v, pitch.width, sums, pitch.width, rows, pitch.width, order.kept, false);
+    products.outputs(scores, rows, sums);
     for (std::size_t i = 0; i < rows; ++i) {
       float* const sum = sums + i * pitch.width;
       const std::size_t self = order.place_of(begin + i);
@@ -235,6 +438,11 @@ void forward_head(const AttentionForward& a, int b, int h) {
       store_output(a.out, head.out(begin + i), sum, mean, a.smoothing, 1.0f / z[i], head.width);
     }
   }
+}
+
+void forward_head(const AttentionForward& a, int b, int h) {
+  if (TileProducts::fit(a.out.type)) return forward_with<TileProducts>(a, b, h);
+  forward_with<VectorProducts>(a, b, h);
 }
 
 // What a query adds to the gradient of one key beside the products over kept keys: the share of a dropped token
@@ -245,23 +453,27 @@ struct Lone {
 };
 
 // One head's working set in backward; every area is padded to whole vectors.
+template <class Products>
 struct Backward {
+  static constexpr std::size_t kBlock = Products::kBlock;
+
   const AttentionBackward& a;
   Head head;
   Pitch pitch;
   Areas scratch;
   KeyOrder order;
-  std::size_t kept_keys;                           // padded
-  std::size_t keys_seen;                           // padded: keys whose g_ij is wanted
+  std::size_t kept_keys;  // padded
+  std::size_t keys_seen;  // padded: keys whose g_ij is wanted
+  Products products;
   float *k, *v, *dk, *dv;                          // (tokens, width)
-  float *k_transposed, *v_transposed;              // (width, keys)
   float *keep, *others, *dkeep, *mean, *constant;  // (keys) three times, (width) twice
   float *q, *dout, *dq;                            // (kBlock, width)
   float *p, *ds;                                   // (kBlock, keys)
 
   static std::size_t floats(const Pitch& pitch) {
     const std::size_t all_keys = pitch.keys * pitch.width;
-    return 6 * all_keys + 5 * pitch.keys + 2 * pitch.width + kBlock * (3 * pitch.width + 2 * pitch.keys);
+    return 4 * all_keys + 5 * pitch.keys + 2 * pitch.width + kBlock * (3 * pitch.width + 2 * pitch.keys) +
+           Products::floats(pitch, true);
   }
 
   Backward(const AttentionBackward& args, int b, int h)
@@ -271,10 +483,9 @@ struct Backward {
         scratch(thread_scratch(floats(pitch))),
         order(args.keep, head, pitch, scratch),
         kept_keys(round_up(order.kept, lanes())),
-        keys_seen(args.dkeep ? pitch.keys : kept_keys) {
+        keys_seen(args.dkeep ? pitch.keys : kept_keys),
+        products(head, pitch, order, scratch, true) {
     const std::size_t all_keys = pitch.keys * pitch.width;
-    k_transposed = scratch.take(all_keys);
-    v_transposed = scratch.take(all_keys);
     k = scratch.take(all_keys);
     v = scratch.take(all_keys);
     dk = scratch.take(all_keys);
@@ -291,11 +502,10 @@ struct Backward {
     ds = scratch.take(kBlock * pitch.keys);
   }
 
-  void load_keys() const {
+  void load_keys() {
     copy_keys(a.qkv, head, order, 1, k, pitch.width);
     copy_keys(a.qkv, head, order, 2, v, pitch.width);
-    transpose(k, head, pitch, k_transposed);
-    transpose(v, head, pitch, v_transposed);
+    products.load_keys(k, v);
     copy_keep(a.keep, head, order, pitch, keep);
     mean_row(v, head, pitch, mean);
     std::fill(others, others + pitch.keys, 1.0f);
@@ -390,21 +600,16 @@ struct Backward {
 
   void block(std::size_t begin, std::size_t rows) const {
     load_queries(begin, rows);
-    product({q, pitch.width, 1}, k_transposed, pitch.keys, p, pitch.keys, rows, pitch.keys, head.width, false);
-    product({dout, pitch.width, 1}, v_transposed, pitch.keys, ds, pitch.keys, rows, keys_seen, head.width,
-            false);
+    products.scores(q, rows, p);
+    products.slopes(dout, rows, keys_seen, ds);
     Lone self[kBlock], best[kBlock];
     for (std::size_t i = 0; i < rows; ++i) {
       load_output(a.out, begin + i, dq);  // dq is free until the products below
       query(i, begin + i, dq, self[i], best[i]);
     }
     if (!a.dqkv) return;
-    const std::size_t kept = order.kept;
-    // forward: s_ij = scale q_i . k_j
-    product({ds, pitch.keys, 1}, k, pitch.width, dq, pitch.width, rows, pitch.width, kept, false);
-    product({ds, 1, pitch.keys}, q, pitch.width, dk, pitch.width, kept, pitch.width, rows, true);
-    // forward: out_i = sum_j (p_ij / z_i) v_j
-    product({p, 1, pitch.keys}, dout, pitch.width, dv, pitch.width, kept, pitch.width, rows, true);
+    // forward: s_ij = scale q_i . k_j, out_i = sum_j (p_ij / z_i) v_j
+    products.gradients(p, ds, q, dout, rows, dq, dk, dv);
     for (std::size_t i = 0; i < rows; ++i) {
       if (!order.is_kept(self[i].key)) add_lone(i, self[i]);
       if (a.smoothing > 0) add_lone(i, best[i]);
@@ -412,10 +617,11 @@ struct Backward {
     }
   }
 
-  void run() const {
+  void run() {
     load_keys();
     for (std::size_t begin = 0; begin < head.tokens; begin += kBlock)
       block(begin, std::min(kBlock, head.tokens - begin));
+    products.finish(dk, dv);
     for (std::size_t j = 0; j < head.tokens; ++j) {
       const std::size_t token = order.token_at(j);
       if (a.dqkv) {
@@ -427,9 +633,14 @@ struct Backward {
   }
 };
 
+template <class Products>
+void backward_with(const AttentionBackward& a, int b, int h) {
+  if (head_of(a, b, h).tokens > 0) Backward<Products>(a, b, h).run();
+}
+
 void backward_head(const AttentionBackward& a, int b, int h) {
-  const Backward work(a, b, h);
-  if (work.head.tokens > 0) work.run();
+  if (TileProducts::fit(a.dout.type)) return backward_with<TileProducts>(a, b, h);
+  backward_with<VectorProducts>(a, b, h);
 }
 
 // dkeep_j = sum over heads, in their order.

@@ -53,16 +53,27 @@ HWY_INLINE Vector widen(const std::uint16_t* halves) {
   return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, hn::LoadU(d16, halves))));
 }
 
-// f32 -> bf16 by rounding to nearest even; NaN stays NaN.
-HWY_INLINE void narrow(Vector v, std::uint16_t* halves) {
-  const hn::Rebind<std::uint16_t, Floats> d16;
-  const hn::RebindToUnsigned<Floats> d32;
+using Words = hn::RebindToUnsigned<Floats>;
+
+// f32 -> bf16 in the upper half of a word, by rounding to nearest even; NaN stays NaN. The lower half is left
+// over.
+HWY_INLINE hn::Vec<Words> rounded(Vector v) {
+  const Words d32;
   const auto bits = hn::BitCast(d32, v);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
-  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7FFF)));
+  const auto near = hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7FFF)));
   const auto quiet = hn::Or(bits, hn::Set(d32, 0x00400000));
-  const auto safe = hn::IfThenElse(hn::RebindMask(d32, hn::IsNaN(v)), quiet, rounded);
-  hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(safe)), d16, halves);
+  return hn::IfThenElse(hn::RebindMask(d32, hn::IsNaN(v)), quiet, near);
+}
+
+HWY_INLINE void narrow(Vector v, std::uint16_t* halves) {
+  const hn::Rebind<std::uint16_t, Floats> d16;
+  hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(rounded(v))), d16, halves);
+}
+
+// Two as bf16 in one word, `low` in its lower half.
+HWY_INLINE hn::Vec<Words> paired(Vector low, Vector high) {
+  return hn::Or(hn::ShiftRight<16>(rounded(low)), hn::And(rounded(high), hn::Set(Words(), 0xFFFF0000)));
 }
 
 HWY_INLINE Vector load(const float* from, std::size_t count) {

@@ -15,8 +15,8 @@ struct SplitLabels {
   LabelTable train, test;
 };
 
-// The labels of every clip the split lists, on disk or not; `labels` is empty where the lists hold them. Throws Error (usage) for a clip without labels, and
-// for a split without training or test clips.
+// The labels of every clip the split lists, on disk or not; `labels` is empty where the lists hold them. Throws
+// Error (usage) for a clip without labels, and for a split without training or test clips.
 SplitLabels read_split_labels(Layout layout, const std::filesystem::path& splits, int split,
                               const std::filesystem::path& labels);
 

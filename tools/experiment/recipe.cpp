@@ -28,6 +28,9 @@ void add_data(Schema& s, DataRecipe& d) {
   s.add("data.labels", &d.labels, "CSV of privacy labels; empty where the lists hold them (celebv_hq, hvu)");
   s.add("data.frame_labels", &d.frame_labels,
         "folder of PA-HMDB51's labels: privacy is judged frame by frame on its videos; empty: on clips");
+  s.add("data.frame_training", &d.frame_training,
+        "folder of VISPR's pictures and annotations: from these the attackers learn, and all videos of "
+        "PA-HMDB51 are for test; empty: they learn from 60 % of the videos");
   s.add("data.split", &d.split, "number of the official split", between(1, 3));
   s.add("data.classes", &d.classes, "only these classes; empty: all");
   s.add("data.skip_missing", &d.skip_missing, "leave out listed clips that are not on disk, and count them");

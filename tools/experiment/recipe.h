@@ -29,6 +29,7 @@ struct DataRecipe {
   std::string videos = "runs/data/synth/videos", splits = "runs/data/synth/splits",
               labels = "runs/data/synth/labels.csv";
   std::string frame_labels;  // empty: privacy is judged by clips
+  std::string frame_training;
   int split = 1;
   std::vector<std::string> classes;
   bool skip_missing = false;

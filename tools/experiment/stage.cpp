@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "data/pa_hmdb51.h"
+#include "data/tags.h"
 #include "engine/digest.h"
 #include "engine/file.h"
 #include "engine/rng.h"
@@ -13,26 +14,55 @@ namespace stp {
 
 namespace {
 
-// The videos with labels of their frames, numbered as the classes of the action's data. Videos of other classes
-// are left out.
+// VISPR's pictures, each a video of one frame. An annotation's image_path begins with the folder's own name.
+std::vector<Item> vispr_items(const std::filesystem::path& folder) {
+  const TagTable table = read_vispr(folder, VisprLabels::pa_hmdb51);
+  std::vector<Item> items;
+  for (const TagTable::Row& row : table.rows) {
+    PaVideo picture;
+    picture.name = row.name;
+    for (std::size_t a = 0; a < row.values.size(); ++a) picture.segments[a] = {{0, 0, row.values[a] != 0}};
+    Item item;
+    item.path = folder / std::filesystem::path(row.name).filename();
+    item.name = row.name;
+    item.frames = std::make_shared<const PaVideo>(std::move(picture));
+    item.still = true;
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+// Moves the items of classes that the action's data has to `to`, numbered as there.
+void take_known(const Dataset& frames, std::vector<Item>& items, const Dataset& data, std::vector<Item>& to) {
+  for (Item& item : items) {
+    const auto known = std::ranges::find(data.classes, frames.classes[static_cast<std::size_t>(item.label)]);
+    if (known == data.classes.end()) continue;
+    item.label = static_cast<int>(known - data.classes.begin());
+    to.push_back(std::move(item));
+  }
+}
+
+// PA-HMDB51's videos of the classes that the action's data has. The paper's attackers learn from 60 % of them,
+// those of VITA and SPAct from VISPR's pictures.
 std::optional<Dataset> read_frames(const Recipe& recipe, const Dataset& data) {
   const std::optional<DatasetSpec> spec = recipe.frame_dataset();
   if (!spec) return std::nullopt;
-  Dataset frames = read_dataset(*spec);
-  for (std::vector<Item>* items : {&frames.train, &frames.test}) {
-    std::erase_if(*items, [&](const Item& item) {
-      const std::string& name = frames.classes[static_cast<std::size_t>(item.label)];
-      return std::ranges::find(data.classes, name) == data.classes.end();
-    });
-    for (Item& item : *items) {
-      const std::string& name = frames.classes[static_cast<std::size_t>(item.label)];
-      item.label = static_cast<int>(std::ranges::find(data.classes, name) - data.classes.begin());
-    }
-    check(!items->empty(), "{}: none of its {} videos is of the data's classes and on disk",
-          shown(spec->splits), items == &frames.train ? "training" : "test");
-  }
+  Dataset videos = read_dataset(*spec), frames;
   frames.classes = data.classes;
   frames.attributes.assign(kPaAttributes.begin(), kPaAttributes.end());
+  if (recipe.data.frame_training.empty()) {
+    take_known(videos, videos.train, data, frames.train);
+  } else {
+    check(data.attributes.size() == kPaAttributes.size(),
+          "{}: {} attributes, PA-HMDB51 has {}; name the labels of VP-HMDB51", recipe.data.labels,
+          data.attributes.size(), kPaAttributes.size());
+    take_known(videos, videos.train, data, frames.test);
+    frames.train = vispr_items(recipe.data.frame_training);
+  }
+  take_known(videos, videos.test, data, frames.test);
+  check(!frames.train.empty() && !frames.test.empty(),
+        "{}: {} training and {} test videos are of the data's classes and on disk; both are needed",
+        shown(spec->splits), frames.train.size(), frames.test.size());
   return frames;
 }
 
@@ -67,7 +97,10 @@ LabelTable label_table(const Dataset& data, const std::vector<Item>& items) {
 
 JudgedLabels judged_labels(const Dataset& data, const std::optional<Dataset>& frames) {
   if (!frames) return {label_table(data, data.train), label_table(data, data.test)};
-  return {frame_table(data, frames->train), frame_table(data, frames->test)};
+  // Pictures show no action: what goes with actions is then known from the clips.
+  const bool pictures = frames->train.front().still;
+  return {pictures ? label_table(data, data.train) : frame_table(data, frames->train),
+          frame_table(data, frames->test)};
 }
 
 JudgedLabels judged_labels(const Recipe& recipe) {
