@@ -2,6 +2,7 @@
 #include <hwy/highway.h>
 
 #include "kernels/cpu/library/matmul.h"
+#include "kernels/cpu/tiles.h"
 #include "kernels/table.h"
 
 namespace stp::cpu {
@@ -9,7 +10,10 @@ namespace stp::cpu {
 DeviceFacts facts() {
   // Of the targets that were compiled and that this processor has, the lowest bit is the best.
   const std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
-  return {hwy::TargetName(targets & -targets), kLibrary, library_version(), native_bf16()};
+  // Processors with tiles have AVX-512, which Highway calls AVX3.
+  const std::string_view instructions =
+      tiles::available() ? "AVX3, attention in bf16 by AMX tiles" : hwy::TargetName(targets & -targets);
+  return {instructions, kLibrary, library_version(), native_bf16()};
 }
 
 }  // namespace stp::cpu

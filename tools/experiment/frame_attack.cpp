@@ -43,9 +43,8 @@ class Seen {
     if (fresh) frames_.emplace_back(item, frame);
     return place->second;
   }
-  const std::vector<std::pair<std::uint32_t, int>>& frames() const {
-    return frames_;
-  }  // item, frame of its video
+  // Item, and frame of its video.
+  const std::vector<std::pair<std::uint32_t, int>>& frames() const { return frames_; }
 
  private:
   std::map<std::pair<std::uint32_t, int>, std::uint32_t> numbers_;
