@@ -1,6 +1,6 @@
-// The published labels of VP-HMDB51 and VP-UCF101 are pickles: {"class/video.mp4": numpy array (1, 5) of int64}.
-// A pickle is a program for a stack machine that may call anything; this one knows the opcodes of those two
-// files (protocol 4), three names of numpy, and nothing else. It runs no code and loads no module.
+// The published labels of VP-HMDB51 and VP-UCF101 are pickles: {"class/video.mp4": numpy array (1, 5) of
+// int64}. A pickle is a program for a stack machine that may call anything; this one knows the opcodes of those
+// two files (protocol 4), three names of numpy, and nothing else. It runs no code and loads no module.
 #pragma once
 
 #include <cstdint>

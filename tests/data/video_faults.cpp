@@ -61,8 +61,7 @@ TEST_CASE("video writer: a full disk or another error at any call leaves the old
         if (reached < static_cast<std::size_t>(nth)) break;
         REQUIRE(nth < 1000);
         ++failed;
-        const bool last_word =
-            call == "fsync" && nth == 2;  // the folder's, after the new name
+        const bool last_word = call == "fsync" && nth == 2;  // the folder's, after the new name
         CHECK(contains(message, error == ENOSPC ? "No space left on device" : "Input/output error"));
         CHECK(contains(message, "a.mp4"));
         CHECK(message.find('\n') == std::string::npos);
