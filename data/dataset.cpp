@@ -87,27 +87,26 @@ bool has_folder(const DatasetSpec& spec, const Listed& clip) {
       shown(spec.videos));
 }
 
+// Leaves out the labels without a number; returns how many.
+int leave_out(std::vector<std::string>& labels, const std::vector<int>& numbers) {
+  const std::size_t before = labels.size();
+  labels = kept_of(labels, numbers);
+  return static_cast<int>(before - labels.size());
+}
+
 // Leaves out the classes that have no folder on disk and numbers the others anew; returns how many it left out.
 // A folder without a clip of its class stays: that is an oversight, and refused later.
 int drop_absent_classes(const DatasetSpec& spec, std::vector<std::string>& classes,
                         std::vector<Joined>& clips) {
-  std::vector<int> label(classes.size(), -1);
+  std::vector<bool> present(classes.size(), false);
   for (const Joined& clip : clips) {
-    int& present = label[static_cast<std::size_t>(clip.listed.label)];
-    if (present < 0 && (!clip.file.empty() || has_folder(spec, clip.listed))) present = 0;
+    const auto c = static_cast<std::size_t>(clip.listed.label);
+    present[c] = present[c] || !clip.file.empty() || has_folder(spec, clip.listed);
   }
-  std::vector<std::string> kept;
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    if (label[c] < 0) continue;
-    label[c] = static_cast<int>(kept.size());
-    kept.push_back(classes[c]);
-  }
-  std::erase_if(clips,
-                [&](const Joined& clip) { return label[static_cast<std::size_t>(clip.listed.label)] < 0; });
+  const std::vector<int> label = renumbered(present);
   for (Joined& clip : clips) clip.listed.label = label[static_cast<std::size_t>(clip.listed.label)];
-  const int dropped = static_cast<int>(classes.size() - kept.size());
-  classes = std::move(kept);
-  return dropped;
+  std::erase_if(clips, [](const Joined& clip) { return clip.listed.label < 0; });
+  return leave_out(classes, label);
 }
 
 std::vector<float> as_floats(const Marks& marks) { return {marks.begin(), marks.end()}; }
@@ -127,30 +126,17 @@ void add_items(const DatasetSpec& spec, std::vector<Joined>& clips, Dataset& dat
   }
 }
 
-// Which labels a training clip on disk has; -1 for the others, else their new number.
-std::vector<int> learnable(const std::vector<Joined>& clips, Marks Listed::*marks, std::size_t labels) {
-  std::vector<int> place(labels, -1);
+// Leaves out of the listing's own labels those that no training clip on disk has; returns how many.
+int drop_unlearnable(std::vector<Joined>& clips, Marks Listed::*marks, std::vector<std::string>& labels) {
+  std::vector<bool> learnable(labels.size(), false);
   for (const Joined& clip : clips) {
     if (clip.listed.part != Part::train || clip.file.empty()) continue;
-    for (std::size_t l = 0; l < labels; ++l)
-      if ((clip.listed.*marks)[l] != 0) place[l] = 0;
+    for (std::size_t l = 0; l < labels.size(); ++l)
+      if ((clip.listed.*marks)[l] != 0) learnable[l] = true;
   }
-  int next = 0;
-  for (int& p : place)
-    if (p == 0) p = next++;
-  return place;
-}
-
-// Leaves out of the listing's own labels those that no training clip has; returns how many.
-int drop_unlearnable(std::vector<Joined>& clips, Marks Listed::*marks, std::vector<std::string>& labels) {
-  const std::vector<int> place = learnable(clips, marks, labels.size());
-  for (Joined& clip : clips) clip.listed.*marks = kept_marks(clip.listed.*marks, place);
-  std::vector<std::string> kept;
-  for (std::size_t l = 0; l < labels.size(); ++l)
-    if (place[l] >= 0) kept.push_back(labels[l]);
-  const int dropped = static_cast<int>(labels.size() - kept.size());
-  labels = std::move(kept);
-  return dropped;
+  const std::vector<int> numbers = renumbered(learnable);
+  for (Joined& clip : clips) clip.listed.*marks = kept_of(clip.listed.*marks, numbers);
+  return leave_out(labels, numbers);
 }
 
 void require_complete(const Dataset& dataset, const DatasetSpec& spec) {
@@ -209,8 +195,9 @@ Dataset read_dataset(const DatasetSpec& spec) {
   if (dataset.many_actions) {
     dataset.absent_labels = drop_unlearnable(clips, &Listed::actions, dataset.classes) +
                             drop_unlearnable(clips, &Listed::attributes, dataset.attributes);
-  } else if (spec.missing == Missing::skip && spec.classes.empty())
+  } else if (spec.missing == Missing::skip && spec.classes.empty()) {
     dataset.missing_classes = drop_absent_classes(spec, dataset.classes, clips);
+  }
   add_items(spec, clips, dataset);
   dataset.unused_clips = static_cast<int>(present.size() - dataset.train.size() - dataset.test.size());
   require_complete(dataset, spec);

@@ -14,7 +14,7 @@ namespace stp {
 
 class Labels;
 
-// One clip: a video file, a folder of frames, or a strip image (what open_frames takes).
+// One clip: a video file, a folder of frames, a strip image, or a single picture (what open_frames takes).
 struct Item {
   std::filesystem::path path;
   std::string name;                 // CLASS/VIDEO as the list writes it, without the extension

@@ -233,34 +233,42 @@ void read_celebv(const fs::path& file, int split, Listing& listing) {
   }
 }
 
-void read_hvu_lists(const fs::path& folder, int split, Listing& listing) {
-  if (split != 1) refuse("{}: split {}; HVU has one, 1", shown(folder), split);
-  listing.many_actions = true;
-  for (const Part part : {Part::train, Part::test}) {
-    const fs::path file = folder / (part == Part::train ? "HVU_Train_V1.0.csv" : "HVU_Val_V1.0.csv");
-    std::vector<std::pair<std::string, TagTable>> tables =
-        read_hvu(file, folder / "HVU_Tags_Categories_V1.0.csv");
-    const std::size_t first = listing.clips.size();
-    for (auto& [category, table] : tables) {
-      const bool actions = category == "action";
-      if (actions) listing.classes = table.labels;
-      if (part == Part::train && !actions)
-        for (const std::string& label : table.labels) listing.attributes.push_back(category + "/" + label);
-      for (std::size_t i = 0; i < table.rows.size(); ++i) {
-        if (first + i == listing.clips.size())
-          listing.clips.push_back({.path = table.rows[i].name, .part = part, .where = shown(file)});
-        Listed& clip = listing.clips[first + i];
-        Marks& marks = actions ? clip.actions : clip.attributes;
-        marks.insert(marks.end(), table.rows[i].values.begin(), table.rows[i].values.end());
-        table.rows[i] = {};  // there are half a million of them
-      }
-    }
-  }
+void refuse_repeated(const std::vector<Listed>& clips) {
   std::unordered_map<std::string_view, const Listed*> seen;
-  for (const Listed& clip : listing.clips)
+  for (const Listed& clip : clips)
     if (const auto [other, fresh] = seen.emplace(clip.path, &clip); !fresh)
       refuse("{}: clip '{}' is in {} too; keep one of the lines", clip.where, brief(clip.path),
              other->second->where);
+}
+
+// One of the two lists: a table for each category, over the same clips.
+void read_hvu_part(const fs::path& file, const fs::path& categories, Part part, Listing& listing) {
+  std::vector<std::pair<std::string, TagTable>> tables = read_hvu(file, categories);
+  listing.attributes.clear();  // both lists have the same
+  const std::size_t first = listing.clips.size();
+  for (const TagTable::Row& row : tables.front().second.rows)
+    listing.clips.push_back({.path = row.name, .part = part, .where = shown(file)});
+  for (auto& [category, table] : tables) {
+    const bool actions = category == "action";
+    if (actions) listing.classes = table.labels;
+    for (std::size_t l = 0; !actions && l < table.labels.size(); ++l)
+      listing.attributes.push_back(category + "/" + table.labels[l]);
+    for (std::size_t i = 0; i < table.rows.size(); ++i) {
+      Listed& clip = listing.clips[first + i];
+      Marks& marks = actions ? clip.actions : clip.attributes;
+      marks.insert(marks.end(), table.rows[i].values.begin(), table.rows[i].values.end());
+      table.rows[i] = {};  // there are half a million of them
+    }
+  }
+}
+
+void read_hvu_lists(const fs::path& folder, int split, Listing& listing) {
+  if (split != 1) refuse("{}: split {}; HVU has one, 1", shown(folder), split);
+  listing.many_actions = true;
+  const fs::path categories = folder / "HVU_Tags_Categories_V1.0.csv";
+  read_hvu_part(folder / "HVU_Train_V1.0.csv", categories, Part::train, listing);
+  read_hvu_part(folder / "HVU_Val_V1.0.csv", categories, Part::test, listing);
+  refuse_repeated(listing.clips);
 }
 
 void read_pa(const fs::path& folder, int split, Listing& listing) {
@@ -274,6 +282,15 @@ void read_pa(const fs::path& folder, int split, Listing& listing) {
   }
   take_classes(names, listing);
 }
+
+// How a layout is read, in the order of Layout; and whether its lists are a folder, or else one file.
+struct Reader {
+  void (*read)(const fs::path&, int, Listing&);
+  bool of_folder;
+};
+constexpr Reader kReaders[] = {
+    {read_hmdb51, true},  {read_ucf101, true},    {read_lists, true}, {read_split_table, false},
+    {read_celebv, false}, {read_hvu_lists, true}, {read_pa, true}};
 
 // The classes that `name` was probably meant to be, or else some there are.
 std::string suggestion(const std::string& name, const std::vector<std::string>& classes) {
@@ -292,33 +309,12 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
 }  // namespace
 
 Listing read_listing(Layout layout, const fs::path& folder, int split) {
-  if (layout != Layout::table && layout != Layout::celebv_hq) require_folder(folder);
+  const auto [read, of_folder] = kReaders[static_cast<std::size_t>(layout)];
+  if (of_folder) require_folder(folder);
   if (split < 1) refuse("{}: split {}; splits are numbered from 1", shown(folder), split);
   Listing listing;
   listing.source = shown(folder);
-  switch (layout) {
-    case Layout::hmdb51:
-      read_hmdb51(folder, split, listing);
-      break;
-    case Layout::ucf101:
-      read_ucf101(folder, split, listing);
-      break;
-    case Layout::lists:
-      read_lists(folder, split, listing);
-      break;
-    case Layout::table:
-      read_split_table(folder, split, listing);
-      break;
-    case Layout::celebv_hq:
-      read_celebv(folder, split, listing);
-      break;
-    case Layout::hvu:
-      read_hvu_lists(folder, split, listing);
-      break;
-    case Layout::pa_hmdb51:
-      read_pa(folder, split, listing);
-      break;
-  }
+  read(folder, split, listing);
   if (listing.classes.size() > kClasses)
     refuse("{}: {} classes, the limit is {}", listing.source, listing.classes.size(), kClasses);
   return listing;
@@ -328,30 +324,26 @@ Listing select_classes(Listing listing, const std::vector<std::string>& classes)
   for (const std::string& name : classes)
     if (std::ranges::find(listing.classes, name) == listing.classes.end())
       refuse("{}: no class '{}'; {}", listing.source, brief(name), suggestion(name, listing.classes));
-  std::vector<int> label(listing.classes.size(), -1);
-  std::vector<std::string> kept;
-  for (std::size_t c = 0; c < listing.classes.size(); ++c) {
-    if (std::ranges::find(classes, listing.classes[c]) == classes.end()) continue;
-    label[c] = static_cast<int>(kept.size());
-    kept.push_back(listing.classes[c]);
-  }
+  std::vector<bool> wanted;
+  for (const std::string& name : listing.classes)
+    wanted.push_back(std::ranges::find(classes, name) != classes.end());
+  const std::vector<int> label = renumbered(wanted);
   if (listing.many_actions) {
-    for (Listed& clip : listing.clips) clip.actions = kept_marks(clip.actions, label);
+    for (Listed& clip : listing.clips) clip.actions = kept_of(clip.actions, label);
     std::erase_if(listing.clips, [](const Listed& clip) { return std::ranges::count(clip.actions, 1) == 0; });
   } else {
-    const auto of = [&](const Listed& clip) { return label[static_cast<std::size_t>(clip.label)]; };
-    std::erase_if(listing.clips, [&](const Listed& clip) { return of(clip) < 0; });
-    for (Listed& clip : listing.clips) clip.label = of(clip);
+    for (Listed& clip : listing.clips) clip.label = label[static_cast<std::size_t>(clip.label)];
+    std::erase_if(listing.clips, [](const Listed& clip) { return clip.label < 0; });
   }
-  listing.classes = std::move(kept);
+  listing.classes = kept_of(listing.classes, label);
   return listing;
 }
 
-Marks kept_marks(const Marks& marks, const std::vector<int>& place) {
-  Marks kept;
-  for (std::size_t i = 0; i < marks.size(); ++i)
-    if (place[i] >= 0) kept.push_back(marks[i]);
-  return kept;
+std::vector<int> renumbered(const std::vector<bool>& keep) {
+  std::vector<int> numbers;
+  int next = 0;
+  for (const bool kept : keep) numbers.push_back(kept ? next++ : -1);
+  return numbers;
 }
 
 }  // namespace stp

@@ -35,7 +35,7 @@ struct Listing {
   bool many_actions = false;            // a clip may show several
 };
 
-enum class Layout : std::uint8_t {
+enum class Layout : std::uint8_t {  // kReaders of listing.cpp has the same order
   hmdb51,  // CLASS_test_splitN.txt, lines "VIDEO 1|2|0" (train, test, unused); classes in alphabetical order
   ucf101,  // classInd.txt "1 CLASS", trainlist0N.txt "CLASS/VIDEO 1", testlist0N.txt "CLASS/VIDEO"
   lists,   // train.txt and test.txt, lines "PATH CLASS"; classes in alphabetical order, or by number if all are
@@ -58,7 +58,15 @@ Listing read_listing(Layout layout, const std::filesystem::path& folder, int spl
 // that show one of them. Throws Error (usage) for a class it does not have.
 Listing select_classes(Listing listing, const std::vector<std::string>& classes);
 
-// The marks whose place is not negative, in their order.
-Marks kept_marks(const Marks& marks, const std::vector<int>& place);
+// Labels are left out by their new numbers: 0, 1, ... for those to keep, -1 for the others.
+std::vector<int> renumbered(const std::vector<bool>& keep);
+// The values (one a label) of those that are kept, in their order.
+template <class T>
+std::vector<T> kept_of(const std::vector<T>& values, const std::vector<int>& numbers) {
+  std::vector<T> kept;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (numbers[i] >= 0) kept.push_back(values[i]);
+  return kept;
+}
 
 }  // namespace stp

@@ -36,20 +36,48 @@ LabelledFrames labelled_frames(const std::vector<Item>& items, const ClipSources
 }
 
 // Frames that were seen, numbered as they come.
-class Seen {
+class SeenFrames {
  public:
-  std::uint32_t number_of(std::uint32_t item, int frame) {
-    const auto [place, fresh] = numbers_.try_emplace({item, frame}, static_cast<std::uint32_t>(frames_.size()));
-    if (fresh) frames_.emplace_back(item, frame);
-    return place->second;
+  // The numbers of the given rows (B T) of a batch.
+  std::vector<std::uint32_t> numbers_of(const ClipSources& sources, const std::vector<int>& rows, int T) {
+    std::vector<std::uint32_t> numbers;
+    for (const int row : rows)
+      numbers.push_back(number_of(sources.items[static_cast<std::size_t>(row / T)],
+                                  sources.frames[static_cast<std::size_t>(row)]));
+    return numbers;
   }
   // Item, and frame of its video.
   const std::vector<std::pair<std::uint32_t, int>>& frames() const { return frames_; }
 
  private:
+  std::uint32_t number_of(std::uint32_t item, int frame) {
+    const auto [place, fresh] = numbers_.try_emplace({item, frame}, static_cast<std::uint32_t>(frames_.size()));
+    if (fresh) frames_.emplace_back(item, frame);
+    return place->second;
+  }
+
   std::map<std::pair<std::uint32_t, int>, std::uint32_t> numbers_;
   std::vector<std::pair<std::uint32_t, int>> frames_;
 };
+
+// What is true of the frames, and what is said of the actions (items, C) of their videos.
+FrameAttack::Judged truth_of(const SeenFrames& known, const std::vector<Item>& items,
+                             const std::vector<double>& actions, std::size_t C) {
+  FrameAttack::Judged judged;
+  judged.truth.classes = C;
+  judged.truth.attributes = kLabels;
+  std::map<std::uint32_t, std::vector<std::size_t>> of_item;
+  for (const auto& [item, number] : known.frames()) {
+    of_item[item].push_back(judged.truth.actions.size());
+    const auto labels = items[item].frames->all_at(number);
+    judged.truth.actions.push_back(items[item].label);
+    judged.truth.positive.insert(judged.truth.positive.end(), labels->begin(), labels->end());
+    const auto of_video = std::span(actions).subspan(item * C, C);
+    judged.actions.insert(judged.actions.end(), of_video.begin(), of_video.end());
+  }
+  for (auto& [item, frames] : of_item) judged.videos.push_back(std::move(frames));
+  return judged;
+}
 
 }  // namespace
 
@@ -104,7 +132,7 @@ std::optional<FrameAttack::Judged> FrameAttack::judge(const Deliver& deliver,
                                                       const Stage::Stop& stop) const {
   const std::vector<Item>& items = e_.frames->test;
   const std::size_t C = e_.data.classes.size();
-  Seen seen_frames;
+  SeenFrames known;
   std::vector<ViewAverage> said(networks_.size(), ViewAverage(kLabels));
   ViewAverage acted(C);
   TestFeed test(e_.backend, recipe_, items, batch_);
@@ -116,32 +144,14 @@ std::optional<FrameAttack::Judged> FrameAttack::judge(const Deliver& deliver,
     acted.add(actions(seen), sources.items, true);
     const LabelledFrames frames = labelled_frames(items, sources, recipe_.model.frames);
     if (frames.rows.empty()) continue;
-    std::vector<std::uint32_t> numbers;
-    for (const int row : frames.rows)
-      numbers.push_back(
-          seen_frames.number_of(sources.items[static_cast<std::size_t>(row / recipe_.model.frames)],
-                                sources.frames[static_cast<std::size_t>(row)]));
+    const std::vector<std::uint32_t> numbers = known.numbers_of(sources, frames.rows, recipe_.model.frames);
     const Tensor images = images_at(seen, frames.rows);
     for (std::size_t i = 0; i < networks_.size(); ++i)
       said[i].add(networks_[i].net->images(nullptr, images, NormMode::evaluation), numbers, false);
   }
-  check(!seen_frames.frames().empty(),
-        "evaluate: no frame of the {} test clips is labelled; check data.frame_labels", items.size());
-
-  Judged judged;
-  judged.truth.classes = C;
-  judged.truth.attributes = kLabels;
-  const std::vector<double> actions_of = acted.mean();
-  std::map<std::uint32_t, std::vector<std::size_t>> of_item;
-  for (const auto& [item, number] : seen_frames.frames()) {
-    of_item[item].push_back(judged.truth.actions.size());
-    const auto labels = items[item].frames->all_at(number);
-    judged.truth.actions.push_back(items[item].label);
-    judged.truth.positive.insert(judged.truth.positive.end(), labels->begin(), labels->end());
-    const auto of_video = std::span(actions_of).subspan(item * C, C);
-    judged.actions.insert(judged.actions.end(), of_video.begin(), of_video.end());
-  }
-  for (auto& [item, frames] : of_item) judged.videos.push_back(std::move(frames));
+  check(!known.frames().empty(), "evaluate: no frame of the {} test clips is labelled; check data.frame_labels",
+        items.size());
+  Judged judged = truth_of(known, items, acted.mean(), C);
   for (std::size_t i = 0; i < networks_.size(); ++i)
     judged.attackers.push_back({networks_[i].seed, said[i].mean()});
   return judged;

@@ -177,7 +177,7 @@ std::string results_table(const Results& results, const JudgedLabels& labels) {
                                  results.many_actions ? "actions: cMAP" : "top-1 %", "F1", "cMAP %");
   const double none = std::numeric_limits<double>::quiet_NaN();
   const auto floor_of = [&](const MethodResult& m) {
-    return action_posterior_floor(labels.train, labels.test, results.many_actions ? 1 : m.top1 / 100);
+    return action_posterior_floor(labels.train, labels.test, m.top1 / 100);
   };
   for (const MethodResult& m : results.methods) {
     std::string note = attackers_note(m, results.action_metric()) + groups_note(m, results.attributes);
@@ -193,11 +193,13 @@ std::string results_table(const Results& results, const JudgedLabels& labels) {
   const ChancePoints& c = results.chance;
   text += line(results.many_actions ? "chance (constant scores)" : "chance (majority, constant scores)", c.top1,
                c.f1_majority, c.cmap, fmt::format("F1 of all ones {:.3f}", c.f1_ones));
+  if (results.many_actions) {
+    const FloorPoint floor = action_posterior_floor(labels.train, labels.test, 1);
+    return text + line("floor of the true actions", none, floor.f1, floor.cmap,
+                       "what all actions of a clip reveal, were they known");
+  }
   for (const MethodResult& m : results.methods) {
     const FloorPoint floor = floor_of(m);
-    if (results.many_actions)
-      return text + line("floor of the true actions", none, floor.f1, floor.cmap,
-                         "what all actions of a clip reveal, were they known");
     text += line("action-posterior floor of " + m.method, none, floor.f1, floor.cmap,
                  "what its accuracy alone reveals");
   }
