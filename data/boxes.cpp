@@ -14,7 +14,7 @@
 namespace stp {
 namespace {
 
-constexpr std::string_view kCure = "write video,frame,x0,y0,x1,y1 with an optional score";
+constexpr std::string_view kBoxesCure = "write video,frame,x0,y0,x1,y1 with an optional score";
 
 // A coordinate: a plain decimal number in a range that no frame exceeds.
 double coordinate(std::string_view text, const std::string& at) {
@@ -22,16 +22,16 @@ double coordinate(std::string_view text, const std::string& at) {
   char* end = nullptr;
   const double value = std::strtod(number.c_str(), &end);
   if (number.empty() || *end != '\0' || !(std::abs(value) <= 65536))
-    refuse("{}: '{}' is no coordinate in pixels; {}", at, brief(text), kCure);
+    refuse("{}: '{}' is no coordinate in pixels; {}", at, brief(text), kBoxesCure);
   return value;
 }
 
 BoxTable::Line line_of(const std::vector<std::string_view>& fields, const std::string& at) {
   if (fields.size() != 6 && fields.size() != 7)
-    refuse("{}: {} columns, wanted 6 or 7; {}", at, fields.size(), kCure);
+    refuse("{}: {} columns, wanted 6 or 7; {}", at, fields.size(), kBoxesCure);
   BoxTable::Line line;
   line.frame = whole_number(fields[1], 10'000'000);
-  if (line.frame < 0) refuse("{}: '{}' is no number of a frame; {}", at, brief(fields[1]), kCure);
+  if (line.frame < 0) refuse("{}: '{}' is no number of a frame; {}", at, brief(fields[1]), kBoxesCure);
   line.box = {static_cast<int>(std::floor(coordinate(fields[2], at))),
               static_cast<int>(std::floor(coordinate(fields[3], at))),
               static_cast<int>(std::ceil(coordinate(fields[4], at))),
@@ -64,7 +64,7 @@ BoxTable::BoxTable(const std::filesystem::path& path) : file_(shown(path)) {
     }
     lines_[place->second].push_back(line_of(fields, file.at(text)));
   }
-  if (videos_.empty()) refuse("{}: no box; {}", file_, kCure);
+  if (videos_.empty()) refuse("{}: no box; {}", file_, kBoxesCure);
   for (std::vector<Line>& lines : lines_) std::ranges::stable_sort(lines, {}, &Line::frame);
 }
 

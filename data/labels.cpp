@@ -17,7 +17,8 @@ namespace stp {
 namespace {
 
 constexpr std::size_t kAttributes = 4096;
-constexpr std::string_view kCure = "give a CSV table with the header video,ATTRIBUTE,... and values 0 or 1";
+constexpr std::string_view kTableCure =
+    "give a CSV table with the header video,ATTRIBUTE,... and values 0 or 1";
 
 // The attributes of the published pickles, whose order they do not say: settled by agreement with PA-HMDB51's
 // own labels.
@@ -44,14 +45,15 @@ bool is_split(std::string_view column) {
 bool is_bit(std::string_view field) { return field == "0" || field == "1"; }
 
 std::vector<std::string> read_header(const TextFile& file) {
-  if (file.lines().empty()) refuse("{}: empty; {}", file.name(), kCure);
+  if (file.lines().empty()) refuse("{}: empty; {}", file.name(), kTableCure);
   const TextFile::Line& line = file.lines().front();
   const std::vector<std::string_view> fields = split(line.text, ',');
   if (fields.size() > 1 && std::all_of(fields.begin() + 1, fields.end(), is_bit))
-    refuse("{}: no header; {}", file.at(line), kCure);
+    refuse("{}: no header; {}", file.at(line), kTableCure);
   if (fields.front() != "video")
-    refuse("{}: the first column is '{}', wanted 'video'; {}", file.at(line), brief(fields.front()), kCure);
-  if (fields.size() < 2) refuse("{}: no attribute column; {}", file.at(line), kCure);
+    refuse("{}: the first column is '{}', wanted 'video'; {}", file.at(line), brief(fields.front()),
+           kTableCure);
+  if (fields.size() < 2) refuse("{}: no attribute column; {}", file.at(line), kTableCure);
   if (fields.size() > kAttributes + 1)
     refuse("{}: {} attribute columns, the limit is {}", file.at(line), fields.size() - 1, kAttributes);
   std::vector<std::string> attributes;
@@ -87,20 +89,20 @@ void Labels::read_pickle(const std::filesystem::path& path) {
   for (const PickledLabels::Clip& clip : pickled.clips) {
     const std::string name = brief(clip.name);
     if (!valid_utf8(clip.name) || !stays_below(clip.name))
-      refuse("{}: '{}' is no clip; {}", file_, name, kCure);
+      refuse("{}: '{}' is no clip; {}", file_, name, kTableCure);
     if (clip.values.size() != attributes_.size())
       refuse("{}: '{}' has {} labels, wanted {}; {}", file_, name, clip.values.size(), attributes_.size(),
-             kCure);
+             kTableCure);
     const auto [first, fresh] = seen.emplace(clip_name(clip.name), name);
-    if (!fresh) refuse("{}: '{}' and '{}' are one clip; {}", file_, name, first->second, kCure);
+    if (!fresh) refuse("{}: '{}' and '{}' are one clip; {}", file_, name, first->second, kTableCure);
     for (const std::int64_t value : clip.values) {
       if (value != 0 && value != 1)
-        refuse("{}: a label of '{}' is {}, wanted 0 or 1; {}", file_, name, value, kCure);
+        refuse("{}: a label of '{}' is {}, wanted 0 or 1; {}", file_, name, value, kTableCure);
       values_.push_back(value == 1);
     }
     names_.push_back(clip.name);
   }
-  if (names_.empty()) refuse("{}: no clip; {}", file_, kCure);
+  if (names_.empty()) refuse("{}: no clip; {}", file_, kTableCure);
 }
 
 void Labels::read_table(const std::filesystem::path& path) {
@@ -108,7 +110,7 @@ void Labels::read_table(const std::filesystem::path& path) {
   const std::vector<std::string> columns = read_header(file);
   std::ranges::copy_if(columns, std::back_inserter(attributes_),
                        [](const std::string& c) { return !is_split(c); });
-  if (attributes_.empty()) refuse("{}: no attribute column; {}", file.at(file.lines().front()), kCure);
+  if (attributes_.empty()) refuse("{}: no attribute column; {}", file.at(file.lines().front()), kTableCure);
   std::unordered_map<std::string, int> seen;  // clip_name -> line
   for (const TextFile::Line& line : std::span(file.lines()).subspan(1)) {
     const std::vector<std::string_view> fields = split(line.text, ',');
@@ -130,7 +132,7 @@ void Labels::read_table(const std::filesystem::path& path) {
     }
     names_.emplace_back(fields.front());
   }
-  if (names_.empty()) refuse("{}: a header and no clip; {}", file_, kCure);
+  if (names_.empty()) refuse("{}: a header and no clip; {}", file_, kTableCure);
 }
 
 std::vector<int> Labels::find(const std::vector<std::string>& clips) const {

@@ -1,5 +1,6 @@
 #include "data/libav.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <cstdarg>
@@ -41,6 +42,15 @@ void collect(void* context, int level, const char* format, std::va_list argument
 }
 
 }  // namespace
+
+void* libav_symbol(const char* library, const char* name) {
+  // Never closed: its functions are called until the program ends. A second call finds the library loaded.
+  void* handle = dlopen(library, RTLD_LAZY | RTLD_LOCAL);
+  if (handle == nullptr) fail("FFmpeg cannot be used: {}; install the package of {}", dlerror(), library);
+  void* address = dlsym(handle, name);
+  if (address == nullptr) fail("FFmpeg's {} has no {}; install the version this was built with", library, name);
+  return address;
+}
 
 std::string LibavOptions::left() const {
   const AVDictionaryEntry* entry = av_dict_get(dict_, "", nullptr, AV_DICT_IGNORE_SUFFIX);

@@ -3,21 +3,11 @@
 // includes it.
 #pragma once
 
-extern "C" {
-#include <libavcodec/avcodec.h>
-#include <libavcodec/bsf.h>
-#include <libavformat/avformat.h>
-#include <libavutil/avstring.h>
-#include <libavutil/display.h>
-#include <libavutil/imgutils.h>
-#include <libavutil/opt.h>
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
-}
-
 #include <cstdint>
 #include <memory>
 #include <string>
+
+#include "data/libav_functions.h"
 
 namespace stp {
 
@@ -51,6 +41,9 @@ class LibavOptions {
  private:
   AVDictionary* dict_ = nullptr;
 };
+
+// Of the buffer between the libraries and a file of ours.
+inline constexpr int kLibavIoBytes = 1 << 16;
 
 // What the libraries said at level error about one file. Contexts find it through their `opaque` pointer.
 struct LibavLog {

@@ -14,8 +14,8 @@ namespace {
 using Kind = Obfuscation::Kind;
 using Where = Obfuscation::Where;
 
-constexpr int kOne = 1 << 14;   // of the taps
-constexpr int kHoldFrames = 8;  // a box stands for this many frames after its own that have none
+constexpr int kTapsOne = 1 << 14;  // of the taps
+constexpr int kHoldFrames = 8;     // a box stands for this many frames after its own that have none
 
 // The pixel that stands at `i` of a line of n that is continued by its mirror image: n is at most n - 2.
 int mirrored(int i, int n) {
@@ -52,9 +52,9 @@ std::vector<int> gaussian_taps(int kernel, double sigma) {
   for (int i = -radius; i <= radius; ++i) weights.push_back(std::exp(-0.5 * i * i / (sigma * sigma)));
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   std::vector<int> taps;
-  for (const double weight : weights) taps.push_back(static_cast<int>(std::lround(kOne * weight / sum)));
+  for (const double weight : weights) taps.push_back(static_cast<int>(std::lround(kTapsOne * weight / sum)));
   // What rounding left over goes to the middle, so that an even picture stays what it is.
-  taps[static_cast<std::size_t>(radius)] += kOne - std::accumulate(taps.begin(), taps.end(), 0);
+  taps[static_cast<std::size_t>(radius)] += kTapsOne - std::accumulate(taps.begin(), taps.end(), 0);
   return taps;
 }
 

@@ -13,7 +13,7 @@
 namespace stp {
 namespace {
 
-constexpr std::string_view kCure =
+constexpr std::string_view kPickleCure =
     "fetch the published file again, or give a CSV table with the header video,ATTRIBUTE,... and values 0 or 1";
 constexpr std::size_t kClips = 1u << 20, kStack = 1u << 16, kMemo = 1u << 22, kValues = 4096;
 
@@ -82,7 +82,7 @@ class Machine {
 
  private:
   [[noreturn]] void bad(const std::string& what) const {
-    refuse("{}: byte {}: {}; {}", source_, opcode_at_, what, kCure);
+    refuse("{}: byte {}: {}; {}", source_, opcode_at_, what, kPickleCure);
   }
 
   std::span<const std::byte> take(std::uint64_t count) {

@@ -21,7 +21,6 @@ namespace {
 constexpr std::string_view kContainers =
     "mov,matroska,avi,gif,apng,flv,mpegts,mpeg,mpegvideo,ogg,asf,nut,ivf,obu,av1,h264,hevc,m4v,h263,vc1,dirac,"
     "yuv4mpegpipe,dv,mxf,rm,wtv";
-constexpr int kIoBytes = 1 << 16;
 
 bool listed(std::string_view names) {
   const std::string own(names.substr(0, names.find(',')));
@@ -101,8 +100,8 @@ VideoBytes video_file(const std::filesystem::path& path) {
 
 VideoInput::VideoInput(VideoBytes bytes, const VideoLimits& limits) : bytes_(std::move(bytes)) {
   prepare_libav();
-  io_.reset(avio_alloc_context(static_cast<unsigned char*>(av_malloc(kIoBytes)), kIoBytes, 0, this, read_bytes,
-                               nullptr, seek));
+  io_.reset(avio_alloc_context(static_cast<unsigned char*>(av_malloc(kLibavIoBytes)), kLibavIoBytes, 0, this,
+                               read_bytes, nullptr, seek));
   libav_allocated(io_.get());
   open_container(recognise(), limits);
   probe_streams(limits);

@@ -18,7 +18,6 @@
 namespace stp {
 namespace {
 
-constexpr int kIoBytes = 1 << 16;
 constexpr std::int64_t kInt = std::numeric_limits<int>::max();
 // Units between two frames that MP4 can state; readers take one more for an error.
 constexpr std::int64_t kGap = kInt - 1;
@@ -74,8 +73,8 @@ class MuxerFile {
  public:
   explicit MuxerFile(const std::filesystem::path& path)
       : file_(path, 0600),
-        io_(avio_alloc_context(static_cast<unsigned char*>(av_malloc(kIoBytes)), kIoBytes, 1, this, nullptr,
-                               write, seek)) {
+        io_(avio_alloc_context(static_cast<unsigned char*>(av_malloc(kLibavIoBytes)), kLibavIoBytes, 1, this,
+                               nullptr, write, seek)) {
     libav_allocated(io_.get());
   }
   MuxerFile(const MuxerFile&) = delete;

@@ -73,6 +73,7 @@ class Tensor {
   explicit operator bool() const { return slot_ != nullptr; }
   const Shape& shape() const { return shape_; }
   std::int64_t size(int dimension) const { return shape_[dimension]; }
+  int extent(int dimension) const { return static_cast<int>(size(dimension)); }  // as kernels of images count
   std::int64_t elements() const { return shape_.elements(); }
   Element type() const { return type_; }
   const Backend& backend() const;
@@ -91,6 +92,9 @@ class Tensor {
   const Tensor& set_again(std::function<Tensor()> again);
   Tensor lean() const;
   Tensor whole() const;
+  // What a backward keeps of a tensor that it reads for the gradient of `other` only: lean() if that is wanted,
+  // slot() if not.
+  Tensor kept_for(const Tensor& other) const { return other.wants_gradient() ? lean() : slot(); }
 
   bool wants_gradient() const;
   const Tensor& set_wants_gradient(bool wanted) const;
@@ -100,6 +104,8 @@ class Tensor {
   In in(Element type) const;  // null too if its values are not kept in this type
   Out out() const;            // likewise
   const float* f32() const;   // likewise; the type must be f32
+  // The values as a place that a kernel overwrites, for contracts that ask for a Grad.
+  Grad overwritten() const { return {out().data, type_, false}; }
   // The place for the next contribution; null if not given or not wanted. Marks the gradient as contributed to.
   Grad grad() const;
   In gradient() const;  // what has been contributed; has_gradient() must hold

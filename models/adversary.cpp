@@ -80,10 +80,8 @@ void StepNumbers::note_kept(const StprivacyPass& pass) {
   for (const Tensor& decision : pass.decisions) {
     clips_ = decision.size(0);
     kept_.emplace_back(decision.backend(), Shape{decision.size(1)});
-    const SumRows sum = {.x = decision.in(),
-                         .sum = {kept_.back().out().data, Element::f32, false},
-                         .B = clips_,
-                         .n = decision.size(1)};
+    const SumRows sum = {
+        .x = decision.in(), .sum = kept_.back().overwritten(), .B = clips_, .n = decision.size(1)};
     decision.backend().run(&KernelTable::sum_rows, sum);
   }
 }

@@ -40,10 +40,6 @@ void bias_gradient(const Tensor& bias, const Tensor& out) {
   out.backend().run(&KernelTable::sum_channels, backward);
 }
 
-Tensor kept(const Tensor& values, const Tensor& for_gradient_of) {
-  return for_gradient_of.wants_gradient() ? values : values.slot();
-}
-
 }  // namespace
 
 Tensor convolution(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -59,8 +55,9 @@ Tensor convolution(Tape* tape, const Tensor& x, const Tensor& weight, const Tens
       .x = x.f32(), .weight = weight.f32(), .bias = bias.f32(), .out = {out.out().data}, .sizes = sizes};
   x.backend().run(&KernelTable::convolution_forward, forward);
   if (!records(tape, {x, weight, bias})) return out;
-  tape->record({out}, [x = kept(x, weight), weight, bias, out = out.slot(), sizes] {
-    const ConvolutionBackward backward = {.x = x.f32(),
+  tape->record({out}, [x = x.kept_for(weight), weight, bias, out = out.slot(), sizes] {
+    const Tensor values = x.whole();
+    const ConvolutionBackward backward = {.x = values.f32(),
                                           .weight = weight.f32(),
                                           .dout = out.gradient().f32(),
                                           .dx = x.grad(),
@@ -95,7 +92,7 @@ Tensor transposed_convolution(Tape* tape, const Tensor& x, const Tensor& weight,
         {.x = out.out().f32(), .shift = bias.f32(), .B = sizes.B, .C = sizes.I, .n = sizes.Y * sizes.X});
   }
   if (!records(tape, {x, weight, bias})) return out;
-  tape->record({out}, [x = kept(x, weight), weight, bias, out = out.slot(), sizes] {
+  tape->record({out}, [x = x.kept_for(weight), weight, bias, out = out.slot(), sizes] {
     const Backend& device = out.backend();
     const float* const dout = out.gradient().f32();
     if (const Grad dx = x.grad()) {
@@ -103,8 +100,9 @@ Tensor transposed_convolution(Tape* tape, const Tensor& x, const Tensor& weight,
                  {.x = dout, .weight = weight.f32(), .bias = {}, .out = dx, .sizes = sizes});
     }
     if (const Grad dweight = weight.grad()) {
+      const Tensor values = x.whole();
       device.run(&KernelTable::convolution_backward,
-                 {.x = dout, .weight = {}, .dout = x.f32(), .dx = {}, .dweight = dweight, .sizes = sizes});
+                 {.x = dout, .weight = {}, .dout = values.f32(), .dx = {}, .dweight = dweight, .sizes = sizes});
     }
     bias_gradient(bias, out);
   });

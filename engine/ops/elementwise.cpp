@@ -5,7 +5,7 @@ namespace stp {
 Tensor stored_as(Tape* tape, const Tensor& x, Element type) {
   if (x.type() == type) return x;
   Tensor out(x.backend(), x.shape(), type);
-  const Grad to = {out.out().data, type, false};
+  const Grad to = out.overwritten();
   x.backend().run(&KernelTable::accumulate, {.from = x.in(), .to = to, .count = x.elements()});
   if (!records(tape, {x})) return out;
   tape->record({out}, [x = x.slot(), out = out.slot()] {
@@ -47,7 +47,7 @@ Tensor add_scaled(Tape* tape, const Tensor& residual, const Tensor& branch, cons
   const Backend& backend = branch.backend();
   const std::int64_t B = branch.size(0), n = B > 0 ? branch.elements() / B : 0;
   Tensor out(backend, branch.shape(), branch.type());
-  const Grad written = {out.out().data, out.type(), false}, added = {out.out().data, out.type(), true};
+  const Grad written = out.overwritten(), added = {out.out().data, out.type(), true};
   backend.run(&KernelTable::accumulate, {.from = residual.in(), .to = written, .count = out.elements()});
   backend.run(&KernelTable::scale_clips,
               {.x = branch.in(), .factor = factor.f32(), .out = added, .B = B, .n = n});
@@ -84,7 +84,7 @@ Tensor add(Tape* tape, const Tensor& a, const Tensor& b) {
         b.shape());
   const Backend& backend = a.backend();
   Tensor out(backend, a.shape(), a.type());
-  const Grad written = {out.out().data, out.type(), false}, added = {out.out().data, out.type(), true};
+  const Grad written = out.overwritten(), added = {out.out().data, out.type(), true};
   backend.run(&KernelTable::accumulate, {.from = a.in(), .to = written, .count = out.elements()});
   backend.run(&KernelTable::accumulate, {.from = b.in(), .to = added, .count = out.elements()});
   if (!records(tape, {a, b})) return out;

@@ -4,8 +4,6 @@ namespace stp {
 
 namespace {
 
-int size(const Tensor& x, int dimension) { return static_cast<int>(x.size(dimension)); }
-
 void check_image(const char* op, const Tensor& x) {
   check(x.shape().rank() == 4 && x.type() == Element::f32, "{}: x is {}, wanted (B, C, Y, X) in f32", op,
         x.shape());
@@ -20,7 +18,7 @@ Shape pooled(const char* op, const Tensor& x, const Window& w) {
   check(x.size(2) + 2 * w.padding >= w.rows && x.size(3) + 2 * w.padding >= w.columns && x.size(2) > 0 &&
             x.size(3) > 0,
         "{}: a window of {} x {} does not fit into {}", op, w.rows, w.columns, x.shape());
-  return {x.size(0), x.size(1), w.places_Y(size(x, 2)), w.places_X(size(x, 3))};
+  return {x.size(0), x.size(1), w.places_Y(x.extent(2)), w.places_X(x.extent(3))};
 }
 
 // Elements of one row of a (rows, channels, ...) tensor.
@@ -37,10 +35,10 @@ Tensor max_pool(Tape* tape, const Tensor& x, const Window& window) {
   const MaxPoolForward forward = {.x = x.f32(),
                                   .out = out.out().f32(),
                                   .position = recording ? position.mutable_data() : nullptr,
-                                  .B = size(x, 0),
-                                  .C = size(x, 1),
-                                  .Y = size(x, 2),
-                                  .X = size(x, 3),
+                                  .B = x.extent(0),
+                                  .C = x.extent(1),
+                                  .Y = x.extent(2),
+                                  .X = x.extent(3),
                                   .window = window};
   x.backend().run(&KernelTable::max_pool_forward, forward);
   if (!recording) return out;
@@ -48,10 +46,10 @@ Tensor max_pool(Tape* tape, const Tensor& x, const Window& window) {
     const MaxPoolBackward backward = {.dout = out.gradient().f32(),
                                       .position = position.data(),
                                       .dx = x.grad(),
-                                      .B = size(x, 0),
-                                      .C = size(x, 1),
-                                      .Y = size(x, 2),
-                                      .X = size(x, 3),
+                                      .B = x.extent(0),
+                                      .C = x.extent(1),
+                                      .Y = x.extent(2),
+                                      .X = x.extent(3),
                                       .window = window};
     out.backend().run(&KernelTable::max_pool_backward, backward);
   });
@@ -62,20 +60,20 @@ Tensor average_pool(Tape* tape, const Tensor& x, const Window& window) {
   Tensor out(x.backend(), pooled("average_pool", x, window));
   const AveragePoolForward forward = {.x = x.f32(),
                                       .out = out.out().f32(),
-                                      .B = size(x, 0),
-                                      .C = size(x, 1),
-                                      .Y = size(x, 2),
-                                      .X = size(x, 3),
+                                      .B = x.extent(0),
+                                      .C = x.extent(1),
+                                      .Y = x.extent(2),
+                                      .X = x.extent(3),
                                       .window = window};
   x.backend().run(&KernelTable::average_pool_forward, forward);
   if (!records(tape, {x})) return out;
   tape->record({out}, [x = x.slot(), out = out.slot(), window] {
     const AveragePoolBackward backward = {.dout = out.gradient().f32(),
                                           .dx = x.grad(),
-                                          .B = size(x, 0),
-                                          .C = size(x, 1),
-                                          .Y = size(x, 2),
-                                          .X = size(x, 3),
+                                          .B = x.extent(0),
+                                          .C = x.extent(1),
+                                          .Y = x.extent(2),
+                                          .X = x.extent(3),
                                           .window = window};
     out.backend().run(&KernelTable::average_pool_backward, backward);
   });
@@ -84,7 +82,7 @@ Tensor average_pool(Tape* tape, const Tensor& x, const Window& window) {
 
 Tensor global_average(Tape* tape, const Tensor& x) {
   check_image("global_average", x);
-  return average_pool(tape, x, {size(x, 2), size(x, 3)}).reshape({x.size(0), x.size(1)});
+  return average_pool(tape, x, {x.extent(2), x.extent(3)}).reshape({x.size(0), x.size(1)});
 }
 
 Tensor upsample(Tape* tape, const Tensor& x, std::int64_t Y, std::int64_t X, bool align_corners) {
@@ -92,8 +90,8 @@ Tensor upsample(Tape* tape, const Tensor& x, std::int64_t Y, std::int64_t X, boo
   constexpr std::int64_t kLargest = 16384;  // positions are whole numbers up to twice the product of two sizes
   const auto fits = [](std::int64_t side) { return side > 0 && side <= kLargest; };
   check(fits(Y) && fits(X) && fits(x.size(2)) && fits(x.size(3)), "upsample: {} to {} x {}", x.shape(), Y, X);
-  const UpsampleAxis rows = {size(x, 2), static_cast<int>(Y), align_corners},
-                     columns = {size(x, 3), static_cast<int>(X), align_corners};
+  const UpsampleAxis rows = {x.extent(2), static_cast<int>(Y), align_corners},
+                     columns = {x.extent(3), static_cast<int>(X), align_corners};
   const std::int64_t planes = x.size(0) * x.size(1);
   Tensor out(x.backend(), {x.size(0), x.size(1), Y, X});
   const UpsampleForward forward = {
@@ -147,9 +145,9 @@ Tensor swap_axes(Tape* tape, const Tensor& x) {
   int n = 1;
   for (int i = 3; i < x.shape().rank(); ++i) {
     shape.append(x.size(i));
-    n *= size(x, i);
+    n *= x.extent(i);
   }
-  const int A = size(x, 0), P = size(x, 1), Q = size(x, 2);
+  const int A = x.extent(0), P = x.extent(1), Q = x.extent(2);
   Tensor out(x.backend(), shape);
   x.backend().run(&KernelTable::swap_axes,
                   {.x = x.f32(), .out = {out.out().data}, .A = A, .P = P, .Q = Q, .n = n});

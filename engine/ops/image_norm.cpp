@@ -17,7 +17,6 @@ void check_norm(const char* op, const Tensor& x, const Tensor& weight, const Ten
         x.shape());
 }
 
-int size(const Tensor& x, int dimension) { return static_cast<int>(x.size(dimension)); }
 Tensor partial_of(const Tensor& x) { return Tensor(x.backend(), {x.size(0), x.size(1), 2}); }
 
 // What backward reads besides x.
@@ -37,9 +36,9 @@ void backward(const Tensor& x, const Tensor& weight, const Tensor& bias, const S
                                   .dweight = weight.grad(),
                                   .dbias = bias.grad(),
                                   .partial = partial.out().f32(),
-                                  .B = size(x, 0),
-                                  .C = size(x, 1),
-                                  .n = size(x, 2) * size(x, 3),
+                                  .B = x.extent(0),
+                                  .C = x.extent(1),
+                                  .n = x.extent(2) * x.extent(3),
                                   .instance = form.instance,
                                   .fixed = form.fixed};
   x.backend().run(&KernelTable::image_norm_backward, args);
@@ -61,9 +60,9 @@ Tensor norm(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& bia
                                  .partial = partial.out().f32(),
                                  .running_mean = running.mean.out().f32(),
                                  .running_variance = running.variance.out().f32(),
-                                 .B = size(x, 0),
-                                 .C = size(x, 1),
-                                 .n = size(x, 2) * size(x, 3),
+                                 .B = x.extent(0),
+                                 .C = x.extent(1),
+                                 .n = x.extent(2) * x.extent(3),
                                  .instance = form.instance,
                                  .fixed = form.fixed,
                                  .epsilon = form.epsilon,

@@ -74,13 +74,10 @@ void backward(const Tensor& x_values, const Tensor& weight, const Tensor& bias, 
 Typed typed_gradient(const Tensor& out, Element type) {
   if (out.type() == type) return {{}, out.gradient()};
   const Tensor copy(out.backend(), out.shape(), type);
-  const Grad to = {copy.out().data, type, false};
+  const Grad to = copy.overwritten();
   out.backend().run(&KernelTable::accumulate, {.from = out.gradient(), .to = to, .count = out.elements()});
   return {copy, copy.in()};
 }
-
-// What backward has to keep of an input: its values only if the weight learns.
-Tensor kept(const Tensor& x, const Tensor& weight) { return weight.wants_gradient() ? x.lean() : x.slot(); }
 
 }  // namespace
 
@@ -97,7 +94,7 @@ Tensor linear(Tape* tape, const Tensor& x, const Tensor& weight, const Tensor& b
   Tensor out(x.backend(), with_last(x.shape(), weight.size(0)), type);
   forward(x, weight, bias, residual, out, activation);
   if (!recording) return out;
-  tape->record({out}, [x = kept(x, weight), weight, bias, residual = residual.slot(), out = out.slot()] {
+  tape->record({out}, [x = x.kept_for(weight), weight, bias, residual = residual.slot(), out = out.slot()] {
     const Typed dout = typed_gradient(out, x.type());
     backward(x.whole(), weight, bias, dout.in, x.grad());
     residual.take_gradient(out);
@@ -126,13 +123,13 @@ Tensor mlp(Tape* tape, const Tensor& x, const MlpWeights& w, const Tensor& resid
   forward(hidden, w.fc2_weight, w.fc2_bias, residual, out, Activation::none);
   if (!recording) return out;
 
-  tape->record({out}, [x = kept(x, w.fc1_weight), w, before, residual = residual.slot(), out = out.slot()] {
+  tape->record({out}, [x = x.kept_for(w.fc1_weight), w, before, residual = residual.slot(), out = out.slot()] {
     const Backend& device = before.backend();
     // forward: out = hidden W2^T + b2; hidden comes again from `before`, and its gradient is turned in place
     const Tensor gradient(device, before.shape(), before.type());
     Tensor again;
     if (w.fc2_weight.wants_gradient()) again = Tensor(device, before.shape(), before.type());
-    const Grad dhidden = {gradient.out().data, gradient.type(), false};
+    const Grad dhidden = gradient.overwritten();
     const Typed fc2 = typed(w.fc2_weight, before.type());
     const LinearBackward through_fc2 = {
         .x = {},

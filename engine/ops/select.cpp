@@ -7,8 +7,6 @@ namespace stp {
 
 namespace {
 
-Grad written(const Tensor& t) { return {t.out().data, t.type(), false}; }
-
 // Where each of `total` rows went, -1 for those that were not chosen.
 Indices inverse_of(const Indices& rows, std::int64_t total) {
   Indices inverse(rows.backend(), {total});
@@ -147,7 +145,7 @@ Kept every_token(const Backend& backend, std::int64_t B, std::int64_t N) {
 Tensor gather(Tape* tape, const Tensor& x, const Indices& rows) {
   const std::int64_t count = rows.shape().elements(), total = x.shape().rows(), width = x.size(-1);
   Tensor out(x.backend(), {count, width}, x.type());
-  gather_into(x.in(), rows, written(out), total, width);
+  gather_into(x.in(), rows, out.overwritten(), total, width);
   if (!records(tape, {x})) return out;
   tape->record({out}, [x = x.slot(), rows, out = out.slot(), count, total, width] {
     scatter_into(out.gradient(), inverse_of(rows, total), x.grad(), count, width);
@@ -158,12 +156,12 @@ Tensor gather(Tape* tape, const Tensor& x, const Indices& rows) {
 Tensor gather_shared(Tape* tape, const Tensor& table, const Indices& rows, std::int64_t B) {
   const std::int64_t count = rows.shape().elements(), N = table.shape().rows(), width = table.size(-1);
   Tensor out(table.backend(), {count, width}, table.type());
-  gather_into(table.in(), rows, written(out), N, width);
+  gather_into(table.in(), rows, out.overwritten(), N, width);
   if (!records(tape, {table})) return out;
   tape->record({out}, [table = table.slot(), rows, out = out.slot(), B, count, N, width] {
     // forward: out_i = table_(rows[i] mod N), so every clip contributes: put in place, then sum over clips
     const Tensor placed(out.backend(), {B, N * width});
-    scatter_into(out.gradient(), inverse_of(rows, B * N), written(placed), count, width);
+    scatter_into(out.gradient(), inverse_of(rows, B * N), placed.overwritten(), count, width);
     out.backend().run(&KernelTable::sum_rows, {.x = placed.in(), .sum = table.grad(), .B = B, .n = N * width});
   });
   return out;
@@ -174,7 +172,7 @@ Tensor scatter(Tape* tape, const Tensor& x, const Indices& rows, std::int64_t to
         "scatter: x is {}, rows {}, wanted (count, width) and count", x.shape(), rows.shape());
   const std::int64_t count = x.size(0), width = x.size(1);
   Tensor out(x.backend(), {total, width}, x.type());
-  scatter_into(x.in(), inverse_of(rows, total), written(out), count, width);
+  scatter_into(x.in(), inverse_of(rows, total), out.overwritten(), count, width);
   if (!records(tape, {x})) return out;
   tape->record({out}, [x = x.slot(), rows, out = out.slot(), total, width] {
     gather_into(out.gradient(), rows, x.grad(), total, width);

@@ -15,7 +15,6 @@ void check_geometry(const char* op, const TubeletGeometry& g) {
 
 Shape clip_shape(const TubeletGeometry& g) { return {g.B, g.C, g.T, g.Y, g.X}; }
 Shape tubelet_shape(const TubeletGeometry& g) { return {g.B, g.tokens(), g.values()}; }
-Grad written(const Tensor& t) { return {t.out().data, t.type(), false}; }
 
 }  // namespace
 
@@ -23,7 +22,8 @@ Tensor clip_to_tubelets(Tape* tape, const Tensor& clip, const TubeletGeometry& g
   check_geometry("clip_to_tubelets", g);
   check(clip.shape() == clip_shape(g), "clip_to_tubelets: clip is {}, wanted {}", clip.shape(), clip_shape(g));
   Tensor out(clip.backend(), tubelet_shape(g));
-  clip.backend().run(&KernelTable::clip_to_tubelets, {.clip = clip.f32(), .to = written(out), .geometry = g});
+  clip.backend().run(&KernelTable::clip_to_tubelets,
+                     {.clip = clip.f32(), .to = out.overwritten(), .geometry = g});
   if (!records(tape, {clip})) return out;
   tape->record({out}, [clip = clip.slot(), out = out.slot(), g] {
     const TubeletsToClip backward = {.tubelets = out.gradient(), .to = clip.grad(), .geometry = g};
@@ -38,7 +38,7 @@ Tensor tubelets_to_clip(Tape* tape, const Tensor& tubelets, const TubeletGeometr
         tubelet_shape(g));
   Tensor out(tubelets.backend(), clip_shape(g));
   tubelets.backend().run(&KernelTable::tubelets_to_clip,
-                         {.tubelets = tubelets.in(), .to = written(out), .geometry = g});
+                         {.tubelets = tubelets.in(), .to = out.overwritten(), .geometry = g});
   if (!records(tape, {tubelets})) return out;
   tape->record({out}, [tubelets = tubelets.slot(), out = out.slot(), g] {
     const ClipToTubelets backward = {.clip = out.gradient().f32(), .to = tubelets.grad(), .geometry = g};

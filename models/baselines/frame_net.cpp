@@ -7,8 +7,6 @@ namespace stp {
 
 namespace {
 
-constexpr std::int64_t kColours = 3;
-
 // Normal, to keep the deviation of what goes back (torchvision's start).
 Convolution started(const ParameterScope& scope, std::int64_t inputs, std::int64_t outputs, int side,
                     int stride) {

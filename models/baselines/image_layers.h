@@ -7,6 +7,8 @@
 
 namespace stp {
 
+inline constexpr std::int64_t kColours = 3;  // the channels of a picture
+
 // weight (O, I, side, side), bias (O) if there is one.
 struct Convolution {
   Tensor weight, bias;

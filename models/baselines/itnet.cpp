@@ -4,7 +4,7 @@ namespace stp {
 
 namespace {
 
-constexpr std::int64_t kColours = 3, kCoarsest = 4;
+constexpr std::int64_t kDown = 4;  // pixels of one value between the two halves, each way
 constexpr float kEpsilon = 1e-3f;  // the original's
 const Init kStart = Init::normal(0.1);
 
@@ -50,9 +50,8 @@ void ItNet::construct(const ParameterScope& scope) {
 }
 
 Tensor ItNet::images(Tape* tape, const Tensor& x) const {
-  check(x.shape().rank() == 4 && x.size(1) == kColours && x.size(2) % kCoarsest == 0 &&
-            x.size(3) % kCoarsest == 0,
-        "itnet: x is {}, wanted (B, {}, Y, X) with Y and X multiples of {}", x.shape(), kColours, kCoarsest);
+  check(x.shape().rank() == 4 && x.size(1) == kColours && x.size(2) % kDown == 0 && x.size(3) % kDown == 0,
+        "itnet: x is {}, wanted (B, {}, Y, X) with Y and X multiples of {}", x.shape(), kColours, kDown);
   Tensor y = x;
   for (const auto& step : down_) y = relu(tape, step(tape, y));
   for (const Residual& block : residual_) {

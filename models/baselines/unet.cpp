@@ -6,7 +6,7 @@ namespace stp {
 
 namespace {
 
-constexpr std::int64_t kColours = 3, kCoarsest = 16;  // pixels of one value at the bottom, each way
+constexpr std::int64_t kCoarsest = 16;  // pixels of one value at the bottom, each way
 
 Convolution convolution_3x3(const ParameterScope& scope, std::int64_t inputs, std::int64_t outputs) {
   return Convolution(scope, inputs, outputs, 3, {1, 1}, true, uniform_start(inputs, 3));

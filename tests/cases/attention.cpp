@@ -5,7 +5,7 @@ namespace stp::test {
 
 namespace {
 
-struct Sizes {
+struct AttentionSizes {
   std::int64_t B, N, H, D;
 };
 
@@ -42,7 +42,7 @@ void attend(const Doubles& qkv, const Doubles* keep, std::int64_t first, std::in
   }
 }
 
-OpCase dense(const Sizes& s, double smoothing, std::vector<float> keep, const std::string& note,
+OpCase dense(const AttentionSizes& s, double smoothing, std::vector<float> keep, const std::string& note,
              double spread = 1) {
   OpCase c;
   c.name = fmt::format("attention B {} N {} H {} D {} smoothing {}{}", s.B, s.N, s.H, s.D, smoothing, note);
@@ -89,23 +89,25 @@ OpCase packed(std::int64_t H, std::int64_t D, double smoothing) {
 }
 
 std::vector<OpCase> attention_cases(Scale scale) {
-  const auto policy = [](const Sizes& s, double kept) {
+  const auto policy = [](const AttentionSizes& s, double kept) {
     return binary_values(fmt::format("keep {} {}", s.B, s.N), {s.B, s.N}, kept);
   };
   if (const std::int64_t B = real_clips(scale)) {
-    const Sizes s = {B, 392, 6, 64}, gathered = {B, 128, 6, 64};
+    const AttentionSizes s = {B, 392, 6, 64}, gathered = {B, 128, 6, 64};
     return {dense(s, 1e-6, policy(s, 0.5), " kept 0.5"), dense(gathered, 0, {}, " plain")};
   }
   std::vector<OpCase> cases;
-  // Sizes around the tiles: one token, one short of a vector and one over, whole query blocks and one more;
-  // tiles of 64, 32 and 16 tokens with every width that chooses between them.
-  for (const Sizes& s : {Sizes{1, 1, 1, 1}, Sizes{2, 7, 2, 5}, Sizes{1, 15, 3, 16}, Sizes{2, 17, 1, 24},
-                         Sizes{1, 24, 2, 33}, Sizes{1, 25, 1, 64}, Sizes{1, 63, 1, 16}, Sizes{1, 64, 1, 17},
-                         Sizes{1, 65, 2, 32}, Sizes{1, 33, 1, 96}, Sizes{1, 17, 1, 130}}) {
+  // AttentionSizes around the tiles: one token, one short of a vector and one over, whole query blocks and one
+  // more; tiles of 64, 32 and 16 tokens with every width that chooses between them.
+  for (const AttentionSizes& s :
+       {AttentionSizes{1, 1, 1, 1}, AttentionSizes{2, 7, 2, 5}, AttentionSizes{1, 15, 3, 16},
+        AttentionSizes{2, 17, 1, 24}, AttentionSizes{1, 24, 2, 33}, AttentionSizes{1, 25, 1, 64},
+        AttentionSizes{1, 63, 1, 16}, AttentionSizes{1, 64, 1, 17}, AttentionSizes{1, 65, 2, 32},
+        AttentionSizes{1, 33, 1, 96}, AttentionSizes{1, 17, 1, 130}}) {
     cases.push_back(dense(s, 1e-6, policy(s, 0.6), " kept 0.6"));
     cases.push_back(dense(s, 0, {}, " plain"));
   }
-  const Sizes s = {2, 19, 2, 8};
+  const AttentionSizes s = {2, 19, 2, 8};
   cases.push_back(dense(s, 1e-2, policy(s, 0.5), " kept 0.5"));
   cases.push_back(dense(s, 1e-6, std::vector<float>(38, 0.0f), " none kept"));
   cases.push_back(dense(s, 1e-6, uniform_values("fractions", {38}, 0, 1), " fractions"));

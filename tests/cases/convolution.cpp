@@ -5,7 +5,7 @@ namespace stp::test {
 
 namespace {
 
-struct Sizes {
+struct ConvolutionSizes {
   int B, I, Y, X, O, rows, columns, stride, padding;
 
   int out_Y() const { return (Y + 2 * padding - rows) / stride + 1; }
@@ -22,7 +22,7 @@ std::size_t at(int b, int channels, int c, int Y, int y, int X, int x) {
 
 // body(index of x, index of weight (O, I, rows, columns), index of out) for every product of a convolution.
 template <class Body>
-void for_products(const Sizes& s, const Body& body) {
+void for_products(const ConvolutionSizes& s, const Body& body) {
   for (int b = 0; b < s.B; ++b)
     for (int o = 0; o < s.O; ++o)
       for (int i = 0; i < s.I; ++i)
@@ -46,7 +46,7 @@ Doubles filled(int B, int channels, int n, const Doubles* bias) {
   return out;
 }
 
-OpCase convolution_case(const Sizes& s, bool bias) {
+OpCase convolution_case(const ConvolutionSizes& s, bool bias) {
   OpCase c;
   c.name = "convolution " + s.text() + (bias ? " bias" : "");
   const double deviation = 1 / std::sqrt(static_cast<double>(s.I * s.rows * s.columns));
@@ -66,7 +66,7 @@ OpCase convolution_case(const Sizes& s, bool bias) {
 }
 
 // `s` is the convolution that goes the other way: x is as large as its result.
-OpCase transposed_case(const Sizes& s, bool bias) {
+OpCase transposed_case(const ConvolutionSizes& s, bool bias) {
   OpCase c;
   c.name = "transposed_convolution back from " + s.text() + (bias ? " bias" : "");
   const double deviation = std::sqrt(s.stride * s.stride / static_cast<double>(s.O * s.rows * s.columns));
@@ -93,14 +93,16 @@ std::vector<OpCase> convolution_cases(Scale scale) {
             transposed_case({B, 64, 28, 28, 128, 3, 3, 2, 1}, true)};
   std::vector<OpCase> cases = {convolution_case({1, 1, 1, 1, 1, 1, 1, 1, 0}, true),
                                transposed_case({1, 1, 1, 1, 1, 1, 1, 1, 0}, true)};
-  for (const Sizes& s : {Sizes{2, 3, 7, 9, 4, 3, 3, 1, 1}, Sizes{2, 3, 8, 7, 5, 3, 3, 2, 1},
-                         Sizes{1, 17, 5, 6, 16, 1, 1, 1, 0}, Sizes{3, 4, 6, 5, 3, 2, 3, 2, 0}})
+  for (const ConvolutionSizes& s :
+       {ConvolutionSizes{2, 3, 7, 9, 4, 3, 3, 1, 1}, ConvolutionSizes{2, 3, 8, 7, 5, 3, 3, 2, 1},
+        ConvolutionSizes{1, 17, 5, 6, 16, 1, 1, 1, 0}, ConvolutionSizes{3, 4, 6, 5, 3, 2, 3, 2, 0}})
     for (const bool bias : {true, false}) cases.push_back(convolution_case(s, bias));
   cases.push_back(convolution_case({1, 2, 11, 10, 3, 9, 9, 1, 4}, true));
   cases.push_back(convolution_case({2, 8, 6, 5, 16, 1, 1, 2, 0}, false));
   cases.push_back(convolution_case({1, 16, 6, 7, 17, 3, 3, 1, 1}, true));
-  for (const Sizes& s : {Sizes{2, 4, 8, 6, 3, 3, 3, 2, 1}, Sizes{1, 3, 7, 9, 5, 3, 3, 2, 1},
-                         Sizes{2, 16, 4, 4, 17, 2, 2, 2, 0}, Sizes{1, 2, 5, 6, 3, 3, 2, 1, 0}})
+  for (const ConvolutionSizes& s :
+       {ConvolutionSizes{2, 4, 8, 6, 3, 3, 3, 2, 1}, ConvolutionSizes{1, 3, 7, 9, 5, 3, 3, 2, 1},
+        ConvolutionSizes{2, 16, 4, 4, 17, 2, 2, 2, 0}, ConvolutionSizes{1, 2, 5, 6, 3, 3, 2, 1, 0}})
     for (const bool bias : {true, false}) cases.push_back(transposed_case(s, bias));
   return cases;
 }

@@ -7,7 +7,7 @@ namespace {
 
 enum class Kind { training, evaluation, instance };
 
-struct Sizes {
+struct ImageNormSizes {
   std::int64_t B, C, Y, X;
   std::size_t elements() const { return static_cast<std::size_t>(B * C * Y * X); }
   std::size_t channel_of(std::size_t i) const {
@@ -16,7 +16,7 @@ struct Sizes {
   std::size_t plane_of(std::size_t i) const { return i / static_cast<std::size_t>(Y * X); }
 };
 
-constexpr double kEpsilon = 1e-3, kMomentum = 0.1;
+constexpr double kNormEpsilon = 1e-3, kMomentum = 0.1;
 
 struct Moments {
   Doubles mean, variance;  // of each group
@@ -24,7 +24,7 @@ struct Moments {
 };
 
 // Mean and variance of each plane, or of each channel over all images.
-Moments moments(const Doubles& x, const Sizes& s, bool instance) {
+Moments moments(const Doubles& x, const ImageNormSizes& s, bool instance) {
   const std::size_t groups = static_cast<std::size_t>(instance ? s.B * s.C : s.C);
   Moments m = {Doubles(groups), Doubles(groups), static_cast<double>(x.size() / groups)};
   const auto group = [&](std::size_t i) { return instance ? s.plane_of(i) : s.channel_of(i); };
@@ -35,13 +35,14 @@ Moments moments(const Doubles& x, const Sizes& s, bool instance) {
 }
 
 // in: x, weight, bias, running mean, running variance. Returns out, and the running statistics where they move.
-std::vector<Doubles> reference(const std::vector<Doubles>& in, const Sizes& s, Kind kind) {
+std::vector<Doubles> reference(const std::vector<Doubles>& in, const ImageNormSizes& s, Kind kind) {
   const bool instance = kind == Kind::instance;
   const Moments m = kind == Kind::evaluation ? Moments{in[3], in[4], 0} : moments(in[0], s, instance);
   Doubles out;
   for (std::size_t i = 0; i < in[0].size(); ++i) {
     const std::size_t c = s.channel_of(i), group = instance ? s.plane_of(i) : c;
-    out.push_back((in[0][i] - m.mean[group]) / std::sqrt(m.variance[group] + kEpsilon) * in[1][c] + in[2][c]);
+    out.push_back((in[0][i] - m.mean[group]) / std::sqrt(m.variance[group] + kNormEpsilon) * in[1][c] +
+                  in[2][c]);
   }
   if (kind != Kind::training) return {out};
   Doubles mean = in[3], variance = in[4];
@@ -55,7 +56,7 @@ std::vector<Doubles> reference(const std::vector<Doubles>& in, const Sizes& s, K
 Tensor copy_of(const Tensor& t) { return Tensor::from(t.backend(), t.shape(), t.values()); }
 
 std::vector<Tensor> call(Tape* tape, const std::vector<Tensor>& in, Kind kind) {
-  constexpr float epsilon = static_cast<float>(kEpsilon);
+  constexpr float epsilon = static_cast<float>(kNormEpsilon);
   if (kind == Kind::instance) return {instance_norm(tape, in[0], in[1], in[2], epsilon)};
   const RunningStatistics running = {copy_of(in[3]), copy_of(in[4]), static_cast<float>(kMomentum)};
   if (kind == Kind::evaluation)
@@ -64,7 +65,7 @@ std::vector<Tensor> call(Tape* tape, const std::vector<Tensor>& in, Kind kind) {
   return {out, running.mean, running.variance};
 }
 
-OpCase norm_case(Kind kind, const Sizes& s, double mean = 0, double spread = 1) {
+OpCase norm_case(Kind kind, const ImageNormSizes& s, double mean = 0, double spread = 1) {
   const char* const names[] = {"batch_norm training", "batch_norm evaluation", "instance_norm"};
   OpCase c;
   c.name = fmt::format("{} {} x {} x {} x {} mean {}", names[static_cast<int>(kind)], s.B, s.C, s.Y, s.X, mean);
@@ -93,7 +94,8 @@ std::vector<OpCase> image_norm_cases(Scale scale) {
       cases.push_back(norm_case(kind, {clips * 16, 64, 56, 56}));
       continue;
     }
-    for (const Sizes& s : {Sizes{2, 3, 1, 5}, Sizes{1, 2, 5, 7}, Sizes{3, 5, 4, 4}, Sizes{5, 2, 17, 16}})
+    for (const ImageNormSizes& s : {ImageNormSizes{2, 3, 1, 5}, ImageNormSizes{1, 2, 5, 7},
+                                    ImageNormSizes{3, 5, 4, 4}, ImageNormSizes{5, 2, 17, 16}})
       cases.push_back(norm_case(kind, s));
     // More elements than a block has threads.
     cases.push_back(norm_case(kind, {2, 1, 33, 34}));

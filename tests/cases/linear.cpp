@@ -22,11 +22,11 @@ Doubles affine(const Doubles& x, const Doubles& weight, const Doubles& bias, con
   return out;
 }
 
-struct Sizes {
+struct LinearSizes {
   std::int64_t rows, I, O;
 };
 
-OpCase linear_case(const Sizes& s, bool bias, bool residual, Activation function) {
+OpCase linear_case(const LinearSizes& s, bool bias, bool residual, Activation function) {
   OpCase c;
   c.name = fmt::format("linear rows {} I {} O {}{}{}{}", s.rows, s.I, s.O, bias ? " bias" : "",
                        residual ? " residual" : "", function == Activation::gelu ? " gelu" : "");
@@ -84,7 +84,7 @@ std::vector<OpCase> linear_cases(Scale scale) {
             linear_case({rows, 384, 384}, true, true, Activation::none), mlp_case(rows, 384, 1536, true)};
   }
   std::vector<OpCase> cases;
-  for (const Sizes& s : {Sizes{1, 1, 1}, Sizes{3, 17, 5}, Sizes{33, 48, 65}}) {
+  for (const LinearSizes& s : {LinearSizes{1, 1, 1}, LinearSizes{3, 17, 5}, LinearSizes{33, 48, 65}}) {
     cases.push_back(linear_case(s, true, false, Activation::none));
     cases.push_back(linear_case(s, true, true, Activation::none));
     cases.push_back(linear_case(s, false, false, Activation::none));

@@ -7,7 +7,7 @@ namespace stp::test {
 
 namespace {
 
-constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
+constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kAdamEpsilon = 1e-8;
 
 // Segments of about the same length, with three kinds of rate and decay in turn; the second is left alone.
 std::vector<AdamWSegment> segments_of(std::int64_t count, std::int64_t segments) {
@@ -52,7 +52,7 @@ OpCase adamw_case(std::int64_t count, std::int64_t step, double scale, std::int6
         v[i] = kBeta2 * v[i] + (1 - kBeta2) * g * g;
         p[i] *= 1 - static_cast<double>(s.rate) * s.decay;
         p[i] -= s.rate * (m[i] / (1 - std::pow(kBeta1, k))) /
-                (std::sqrt(v[i] / (1 - std::pow(kBeta2, k))) + kEpsilon);
+                (std::sqrt(v[i] / (1 - std::pow(kBeta2, k))) + kAdamEpsilon);
       }
     }
     const Doubles none(p.size(), 0.0);
@@ -77,7 +77,7 @@ OpCase adamw_case(std::int64_t count, std::int64_t step, double scale, std::int6
                         .segment_count = static_cast<int>(segments.size()),
                         .beta1 = static_cast<float>(kBeta1),
                         .beta2 = static_cast<float>(kBeta2),
-                        .epsilon = static_cast<float>(kEpsilon),
+                        .epsilon = static_cast<float>(kAdamEpsilon),
                         .step = step};
     in[0].backend().run(&KernelTable::adamw, args);
     std::vector<Tensor> outputs = {in[0], in[1], in[2], in[3]};

@@ -69,13 +69,13 @@ OpCase packed_mean_case() {
   return c;
 }
 
-struct Sizes {
+struct ReduceSizes {
   std::int64_t B, S, P, E;
 };
 
 // `slots` empty: P tokens a slot, in order.
-OpCase aggregate_case(const Sizes& s, std::vector<float> keep, std::vector<int> slots, AggregationLevels levels,
-                      const std::string& note) {
+OpCase aggregate_case(const ReduceSizes& s, std::vector<float> keep, std::vector<int> slots,
+                      AggregationLevels levels, const std::string& note) {
   OpCase c;
   c.name = fmt::format("aggregate B {} S {} P {} E {}{}", s.B, s.S, s.P, s.E, note);
   const std::int64_t N = s.S * s.P;

@@ -14,19 +14,19 @@
 namespace stp {
 namespace {
 
-constexpr int T = 3, Y = 10, X = 12;
+constexpr int kT = 3, kY = 10, kX = 12;
 constexpr std::array<double, 3> kLuma{0.299, 0.587, 0.114};
 
 std::vector<std::uint8_t> noise() {
   Random random(9, stream_id("pixels"));
-  std::vector<std::uint8_t> pixels(3 * T * Y * X);
+  std::vector<std::uint8_t> pixels(3 * kT * kY * kX);
   for (std::uint8_t& value : pixels) value = static_cast<std::uint8_t>(random.bits() >> 24);
   return pixels;
 }
 
 std::vector<std::uint8_t> applied(const Augmentation& augmentation) {
   std::vector<std::uint8_t> pixels = noise();
-  apply(augmentation, pixels, T, Y, X);
+  apply(augmentation, pixels, kT, kY, kX);
   return pixels;
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("clip augment: brightness, contrast and gamma are what they say") {
   a = {};
   a.contrast = 1.4;
   double mean = 0;
-  for (std::size_t i = 0; i < before.size(); i += 3) mean += luma(&before[i]) / (T * Y * X);
+  for (std::size_t i = 0; i < before.size(); i += 3) mean += luma(&before[i]) / (kT * kY * kX);
   CHECK(!(worst(applied(a), [&](std::size_t i) { return clamped(mean + 1.4 * (before[i] - mean)); }) >
           kRounding));
 }
@@ -112,9 +112,9 @@ TEST_CASE("clip augment: hue turns the colours, a whole turn gives them back") {
     CHECK((red[2] > 90) == (turn < 0));
   }
   // Grays have no hue.
-  std::vector<std::uint8_t> gray(3 * T * Y * X, 77);
+  std::vector<std::uint8_t> gray(3 * kT * kY * kX, 77);
   a.hue = 0.3;
-  apply(a, gray, T, Y, X);
+  apply(a, gray, kT, kY, kX);
   CHECK(std::ranges::all_of(gray, [](std::uint8_t v) { return v == 77; }));
 }
 
@@ -125,9 +125,9 @@ TEST_CASE("clip augment: erasing grays the same square of every frame, and only 
   a.erase_x = 8;
   const auto before = noise(), after = applied(a);
   std::size_t i = 0;
-  for (int t = 0; t < T; ++t)
-    for (int y = 0; y < Y; ++y)
-      for (int x = 0; x < X; ++x)
+  for (int t = 0; t < kT; ++t)
+    for (int y = 0; y < kY; ++y)
+      for (int x = 0; x < kX; ++x)
         for (int c = 0; c < 3; ++c, ++i) {
           const bool erased = y >= 5 && y < 9 && x >= 8 && x < 12;
           REQUIRE(after[i] == (erased ? 128 : before[i]));
@@ -163,7 +163,7 @@ std::string key(const Augmentation& a) {
 TEST_CASE("clip augment: a draw is a function of seed, epoch and item, and of each of them") {
   const AugmentSpec spec = everything();
   const auto draw = [&](int seed, int epoch, int item) {
-    return key(draw_augmentation(spec, Y, X, static_cast<std::uint64_t>(seed),
+    return key(draw_augmentation(spec, kY, kX, static_cast<std::uint64_t>(seed),
                                  static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(item)));
   };
   CHECK(draw(1, 2, 3) == draw(1, 2, 3));
@@ -176,8 +176,8 @@ TEST_CASE("clip augment: a draw is a function of seed, epoch and item, and of ea
   AugmentSpec less = spec;
   less.contrast.chance = 0;
   for (std::uint64_t item = 0; item < 50; ++item) {
-    const Augmentation a = draw_augmentation(spec, Y, X, 1, 0, item),
-                       b = draw_augmentation(less, Y, X, 1, 0, item);
+    const Augmentation a = draw_augmentation(spec, kY, kX, 1, 0, item),
+                       b = draw_augmentation(less, kY, kX, 1, 0, item);
     CHECK(b.contrast == 1);
     CHECK(a.hue == b.hue);
     CHECK(a.erase_x == b.erase_x);
@@ -204,7 +204,7 @@ TEST_CASE("clip augment: draws keep to their probabilities and ranges") {
   for (const int count : {flips, bright, erased}) CHECK(!(std::abs(count - kDraws / 2) > 250));
   AugmentSpec whole = spec;
   whole.erase = {1, 1, 1};
-  CHECK(draw_augmentation(whole, Y, X, 1, 0, 0).erase_side == Y);
+  CHECK(draw_augmentation(whole, kY, kX, 1, 0, 0).erase_side == kY);
 }
 
 TEST_CASE("clip augment: bad specs are refused by field, and clips of another size") {
@@ -230,7 +230,7 @@ TEST_CASE("clip augment: bad specs are refused by field, and clips of another si
   spec.erase.chance = std::nan("");
   CHECK(message(spec) == "augment erase: probability nan, wanted 0 to 1");
   std::vector<std::uint8_t> pixels(10);
-  CHECK_THROWS_AS(apply({}, pixels, T, Y, X), Error);
+  CHECK_THROWS_AS(apply({}, pixels, kT, kY, kX), Error);
 }
 
 }  // namespace

@@ -87,14 +87,14 @@ void check_against_definition(const Pixels& rgb, int height, int width, const Re
   CHECK(wrong == 0);
 }
 
-struct Case {
+struct ResizeCase {
   int height, width;
   Region region;
   int Y, X;
 };
 
-const std::vector<Case>& cases() {
-  static const std::vector<Case> all{
+const std::vector<ResizeCase>& cases() {
+  static const std::vector<ResizeCase> all{
       {24, 32, {0, 0, 32, 24}, 11, 13},           // smaller
       {9, 7, {0, 0, 7, 9}, 20, 31},               // larger
       {24, 32, {3, 5, 20, 10}, 16, 16},           // a part, larger one way and smaller the other
@@ -111,7 +111,7 @@ const std::vector<Case>& cases() {
 TEST_CASE("resize: agrees with its definition") {
   for (std::size_t i = 0; i < cases().size(); ++i) {
     CAPTURE(i);
-    const Case& k = cases()[i];
+    const ResizeCase& k = cases()[i];
     for (const bool flip : {false, true})
       check_against_definition(noise(k.width, k.height, i), k.height, k.width, k.region, k.Y, k.X, flip);
   }
@@ -158,7 +158,7 @@ TEST_CASE("resize: one colour stays that colour, at any scale") {
 TEST_CASE("resize: flipping is exact") {
   for (std::size_t i = 0; i < cases().size(); ++i) {
     CAPTURE(i);
-    const Case& k = cases()[i];
+    const ResizeCase& k = cases()[i];
     const Pixels rgb = noise(k.width, k.height, i);
     const Region turned{k.width - (k.region.x + k.region.width), k.region.y, k.region.width, k.region.height};
     const Pixels flipped = resized(rgb, k.height, k.width, k.region, k.Y, k.X, true);

@@ -16,7 +16,7 @@ namespace {
 using test::telling_clip;
 using test::TemporaryFolder;
 
-LoaderOptions small_options() {
+LoaderOptions batches_of_two() {
   LoaderOptions options;
   options.T = 2;
   options.rate = 1;
@@ -28,7 +28,7 @@ LoaderOptions small_options() {
 TEST_CASE("loader: a clip that cannot be read is an error that names it, in its place, never another clip") {
   const TemporaryFolder folder;
   const std::vector<Item> items = test::telling_clips(folder, std::vector(8, 6));
-  const LoaderOptions plain = small_options();
+  const LoaderOptions plain = batches_of_two();
   const auto order = epoch_order(8, plain.seed, 0);
   // Two bad clips in the same batch: the first in the batch's order is named, whichever thread is faster.
   const std::string first = folder.write(items[order[4]].path.filename().string(), "no video").string();
@@ -60,7 +60,7 @@ TEST_CASE("loader: a clip that cannot be read is an error that names it, in its 
 TEST_CASE("loader: a loader can be dropped and moved in the middle") {
   const TemporaryFolder folder;
   const std::vector<Item> items = test::telling_clips(folder, std::vector(8, 6));
-  LoaderOptions options = small_options();
+  LoaderOptions options = batches_of_two();
   options.ahead = 64;
   options.threads = 4;
   for (int read = 0; read <= 4; ++read) {
@@ -79,12 +79,12 @@ TEST_CASE("loader: options and items that make no batch are refused") {
     return folder.error_of([&] { const Loader loader(given, options); });
   };
   const auto with = [&](const auto& change) {
-    LoaderOptions options = small_options();
+    LoaderOptions options = batches_of_two();
     change(options);
     return message(items, options);
   };
-  CHECK(message(items, small_options()).empty());
-  CHECK(message({}, small_options()) == "loader: no clips; check the split and the folder of the videos");
+  CHECK(message(items, batches_of_two()).empty());
+  CHECK(message({}, batches_of_two()) == "loader: no clips; check the split and the folder of the videos");
   CHECK(with([](LoaderOptions& o) { o.T = 0; }) == "loader: T is 0, wanted 1 to 4096");
   CHECK(with([](LoaderOptions& o) { o.rate = 0; }) == "loader: rate is 0, wanted 1 to 1000000");
   CHECK(with([](LoaderOptions& o) { o.Y = 9000; }) == "loader: Y is 9000, wanted 1 to 8192");
@@ -105,8 +105,8 @@ TEST_CASE("loader: options and items that make no batch are refused") {
         "X");
   std::vector<Item> uneven = items;
   uneven[1].attributes.pop_back();
-  CHECK(message(uneven, small_options()) == "loader: DIR/1.mp4 has 1 attributes, DIR/0.mp4 has 2");
-  Loader loader(items, small_options());
+  CHECK(message(uneven, batches_of_two()) == "loader: DIR/1.mp4 has 1 attributes, DIR/0.mp4 has 2");
+  Loader loader(items, batches_of_two());
   CHECK(folder.error_of([&] {
     loader.open({0, 2});
   }) == "loader: no place 2 in epoch 0; an epoch has 1 batches");

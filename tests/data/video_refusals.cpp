@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include "data/libav_functions.h"
 #include "tests/data/video_samples.h"
 #include "tests/temporary.h"
 
@@ -134,6 +135,13 @@ TEST_CASE("video reader: what is no video is refused, and no name is interpreted
     std::filesystem::copy_file(folder / "real.mp4", folder / name);
     CHECK(read_apart(folder / name).frames == 2);
   }
+}
+
+TEST_CASE("video reader: FFmpeg's libraries that are not there, or of another version, are named") {
+  CHECK(contains(error_of([] { libav_symbol("libavnothing.so.1", "av_read_frame"); }),
+                 "install the package of libavnothing.so.1"));
+  CHECK(contains(error_of([] { libav_symbol(avformat_soname, "av_does_not_exist"); }),
+                 "has no av_does_not_exist"));
 }
 
 TEST_CASE("video reader: limits are named, and bombs stop before memory is spent") {

@@ -40,10 +40,6 @@ struct Stages {
   }
 };
 
-void everything_was_compared(const GoldenFile& file) {
-  for (const std::string& name : file.unread()) FAIL_CHECK("no test looked at " << name);
-}
-
 // Rows of a pruned stage in the released order (slot by slot, highest score first) -> token order.
 std::vector<float> in_token_order(const std::vector<float>& rows, const std::vector<int>& keep,
                                   std::int64_t B) {
@@ -101,7 +97,7 @@ void check_eval(const GoldenConfig& config, const std::string& name, const std::
       }
     }
   }
-  everything_was_compared(file);
+  file.everything_was_compared();
 }
 
 // alpha0.5 -> {0.5, 0.25, 0.125}
@@ -171,7 +167,7 @@ TEST_CASE("golden: the anonymiser in training, with every gradient") {
     stages.gradients();
     file.gradient("grad.clip", clip.gradient_values());
     compare_gradients(file, "grad.", model.parameters());
-    everything_was_compared(file);
+    file.everything_was_compared();
   }
 }
 
@@ -213,7 +209,7 @@ TEST_CASE("golden: both recognisers in both forms, with every gradient") {
           file.gradient("grad.mask", keep.gradient_values());
         }
         compare_gradients(file, "grad.", model.parameters());
-        everything_was_compared(file);
+        file.everything_was_compared();
       }
     }
   }
@@ -264,7 +260,7 @@ TEST_CASE("golden: one adversarial iteration, recognisers on kept tokens or on a
             Tensor::from(backend, step.pass().pixels.shape(), step.pass().pixels.gradient_values());
         file.gradient("grad.video", video_of(nullptr, config, dpixels).values());
         file.gradient("grad.mask", mask_gradient(action, privacy, step.view(), batch, options));
-        everything_was_compared(file);
+        file.everything_was_compared();
       }
     }
   }

@@ -13,10 +13,6 @@ using namespace stp::test;
 
 namespace {
 
-void everything_was_compared(const GoldenFile& file) {
-  for (const std::string& name : file.unread()) FAIL_CHECK("no test looked at " << name);
-}
-
 // q, k, v (B, H, N, D) -> packed (B, N, 3, H, D), and back for one part.
 struct Heads {
   std::int64_t B, H, N, D;
@@ -81,7 +77,7 @@ void check_attention(const GoldenConfig& config, const std::string& name) {
   file.gradient("grad.k", heads.unpack(gradient, 1, 3));
   file.gradient("grad.v", heads.unpack(gradient, 2, 3));
   if (masked) file.gradient("grad.policy", keep.gradient_values());
-  everything_was_compared(file);
+  file.everything_was_compared();
 }
 
 // The masked softmax alone, seen through attention: with scores S given, take D = N, q = S sqrt(N), k =
@@ -107,7 +103,7 @@ void check_softmax(const GoldenConfig& config, const std::string& name, double a
   tape.backward();
   file.gradient("grad.scores", heads.unpack(qkv.gradient_values(), 0, 3), absolute_gradient);
   file.gradient("grad.policy", keep.gradient_values(), absolute_gradient);
-  everything_was_compared(file);
+  file.everything_was_compared();
 }
 
 // A module whose parameters stand in its file as param.*: loads them, runs `forward`, compares out and all
@@ -134,7 +130,7 @@ void check_module(const GoldenConfig& config, const std::string& name, const std
   file.gradient("grad." + input, x.gradient_values());
   if (keep) file.gradient("grad.policy", keep.gradient_values());
   for (const Parameter& p : parameters.all()) file.gradient("grad.param." + p.name, p.tensor.gradient_values());
-  everything_was_compared(file);
+  file.everything_was_compared();
 }
 
 }  // namespace
@@ -231,7 +227,7 @@ TEST_CASE("golden: decisions and losses") {
       tape.backward();
       file.gradient("grad.logprob", logprob.gradient_values());
       file.gradient("grad.previous", previous.gradient_values());
-      everything_was_compared(file);
+      file.everything_was_compared();
     }
 
     GoldenFile ratio(config, "op_sparsification_loss");
@@ -254,7 +250,7 @@ TEST_CASE("golden: decisions and losses") {
     for (std::size_t m = 0; m < config.keep.size(); ++m) {
       ratio.gradient(numbered("grad.decision.", m), pass.decisions[m].gradient_values());
     }
-    everything_was_compared(ratio);
+    ratio.everything_was_compared();
 
     GoldenFile losses(config, "op_losses");
     const Tensor action = losses.tensor(backend, "logits.action").set_wants_gradient(true);
@@ -268,7 +264,7 @@ TEST_CASE("golden: decisions and losses") {
     both.backward({{ce}, {bce}});
     losses.gradient("grad.logits.action", action.gradient_values());
     losses.gradient("grad.logits.privacy", privacy.gradient_values());
-    everything_was_compared(losses);
+    losses.everything_was_compared();
   }
 }
 
@@ -288,12 +284,12 @@ TEST_CASE("golden: selection and layout") {
       const Tensor tokens = file.tensor(backend, "tokens");
       const Tensor gathered = gather(nullptr, tokens, chosen);
       file.output("gathered", gathered.values(), 0);
-      everything_was_compared(file);
+      file.everything_was_compared();
     }
     GoldenFile layout(config, "op_tokens_to_video");
     const TubeletGeometry g = config.anonymiser.geometry(config.batch, TubeletLayout::channels_last);
     layout.output("video", tubelets_to_clip(nullptr, layout.tensor(backend, "tokens"), g).values(), 0);
-    everything_was_compared(layout);
+    layout.everything_was_compared();
   }
 }
 
@@ -313,7 +309,7 @@ TEST_CASE("golden: image weights for videos") {
     file.output("pos_14_to_7_slots3", inflate_position(file.floats("pos_embed_14"), E, 3, 7, 7));
     file.output("pos_4_to_7_slots2", inflate_position(file.floats("pos_embed_4"), E, 2, 7, 7));
     file.output("pos_4_to_4_slots2", inflate_position(file.floats("pos_embed_4"), E, 2, 4, 4));
-    everything_was_compared(file);
+    file.everything_was_compared();
   }
 }
 
@@ -343,6 +339,6 @@ TEST_CASE("golden: AdamW, four steps") {
       file.output(numbered("exp_avg.weight.", step), {first.begin(), first.begin() + count});
       file.output(numbered("exp_avg_sq.weight.", step), {second.begin(), second.begin() + count});
     }
-    everything_was_compared(file);
+    file.everything_was_compared();
   }
 }

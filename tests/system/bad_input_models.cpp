@@ -25,7 +25,7 @@ std::function<void(const Place&)> header(const std::string& json) {
 
 const Words kImage = train_with("weights.image=\"vit.safetensors\"");
 
-const std::vector<Row>& rows() {
+const std::vector<Row>& model_rows() {
   static const std::vector<Row> all = {
       // Runs.
       {"a run that is there already",
@@ -284,7 +284,7 @@ const std::vector<Row>& rows() {
 }
 
 TEST_CASE("bad input, runs and models: one line with the cure, the right exit code, nothing written") {
-  check_rows(rows());
+  check_rows(model_rows());
 }
 
 }  // namespace

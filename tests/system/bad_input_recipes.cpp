@@ -4,7 +4,7 @@
 namespace stp::test {
 namespace {
 
-const std::vector<Row>& rows() {
+const std::vector<Row>& recipe_rows() {
   static const std::vector<Row> all = {
       // The command line.
       {"no command", {}, {}, 2, {"name a command", "--help"}},
@@ -140,7 +140,7 @@ const std::vector<Row>& rows() {
 }
 
 TEST_CASE("bad input, recipes and data: one line with the cure, the right exit code, nothing written") {
-  check_rows(rows());
+  check_rows(recipe_rows());
 }
 
 }  // namespace

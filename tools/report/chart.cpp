@@ -36,9 +36,9 @@ Interval roomy(const std::optional<Interval>& range) {
 }
 
 // From values to the drawing.
-class Frame {
+class PlotArea {
  public:
-  Frame(const Interval& x, const Interval& y) : x_(x), y_(y) {}
+  PlotArea(const Interval& x, const Interval& y) : x_(x), y_(y) {}
   double x(double value) const {
     return kLeft + (value - x_.low) / (x_.high - x_.low) * (kWidth - kLeft - kRight);
   }
@@ -66,20 +66,20 @@ std::string line_between(double x0, double y0, double x1, double y1, std::string
 
 std::string number(double value) { return fmt::format("{:.6g}", std::abs(value) < 1e-12 ? 0 : value); }
 
-std::string grid_y(const Frame& frame) {
+std::string grid_y(const PlotArea& area) {
   std::string text;
-  for (const double t : ticks(frame.range_y(), 6)) {
-    text += line_between(kLeft, frame.y(t), kWidth - kRight, frame.y(t), "#e3e3e3");
-    text += text_at(kLeft - 8, frame.y(t) + 4, "end", number(t));
+  for (const double t : ticks(area.range_y(), 6)) {
+    text += line_between(kLeft, area.y(t), kWidth - kRight, area.y(t), "#e3e3e3");
+    text += text_at(kLeft - 8, area.y(t) + 4, "end", number(t));
   }
   return text;
 }
 
-std::string grid_x(const Frame& frame) {
+std::string grid_x(const PlotArea& area) {
   std::string text;
-  for (const double t : ticks(frame.range_x(), 7)) {
-    text += line_between(frame.x(t), kTop, frame.x(t), kHeight - kBottom, "#f0f0f0");
-    text += text_at(frame.x(t), kHeight - kBottom + 18, "middle", number(t));
+  for (const double t : ticks(area.range_x(), 7)) {
+    text += line_between(area.x(t), kTop, area.x(t), kHeight - kBottom, "#f0f0f0");
+    text += text_at(area.x(t), kHeight - kBottom + 18, "middle", number(t));
   }
   return text;
 }
@@ -113,22 +113,22 @@ std::vector<Curve::Point> thinned(std::vector<Curve::Point> points) {
   return some;
 }
 
-std::string polyline(const Frame& frame, const Curve& curve, std::string_view stroke) {
+std::string polyline(const PlotArea& area, const Curve& curve, std::string_view stroke) {
   std::string points;
   for (const Curve::Point& p : thinned(curve.points))
-    points += fmt::format("{:.1f},{:.1f} ", frame.x(p.x), frame.y(p.y));
+    points += fmt::format("{:.1f},{:.1f} ", area.x(p.x), area.y(p.y));
   return fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\"{} points=\"{}\"/>\n", stroke,
                      curve.dashed ? " stroke-dasharray=\"6 4\"" : "", points);
 }
 
-std::string mark_at(const Frame& frame, const Mark& mark, std::size_t index) {
-  const double x = frame.x(mark.x), y = frame.y(mark.y);
+std::string mark_at(const PlotArea& area, const Mark& mark, std::size_t index) {
+  const double x = area.x(mark.x), y = area.y(mark.y);
   const char* stroke = colour(index);
   std::string text;
   if (mark.interval_x)
-    text += line_between(frame.x(mark.interval_x->low), y, frame.x(mark.interval_x->high), y, stroke, 1.5);
+    text += line_between(area.x(mark.interval_x->low), y, area.x(mark.interval_x->high), y, stroke, 1.5);
   if (mark.interval_y)
-    text += line_between(x, frame.y(mark.interval_y->low), x, frame.y(mark.interval_y->high), stroke, 1.5);
+    text += line_between(x, area.y(mark.interval_y->low), x, area.y(mark.interval_y->high), stroke, 1.5);
   text += fmt::format(
       "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\" fill=\"{}\" stroke=\"{}\" stroke-width=\"2\"/>\n", x, y,
       mark.hollow ? "#fff" : stroke, stroke);
@@ -185,18 +185,18 @@ std::string xy_chart(const Axes& axes, const std::vector<Curve>& curves, const s
                            mark.interval_y.value_or(Interval{mark.y, mark.y}).high})
       include(along, v);
   }
-  const Frame frame(axes.range_x.value_or(roomy(across)), axes.range_y.value_or(roomy(along)));
-  std::string drawing = grid_x(frame) + grid_y(frame) + axis_names(axes);
+  const PlotArea area(axes.range_x.value_or(roomy(across)), axes.range_y.value_or(roomy(along)));
+  std::string drawing = grid_x(area) + grid_y(area) + axis_names(axes);
   std::vector<Entry> entries;
   std::size_t next = 0;
   for (const Curve& curve : curves) {
     const std::string stroke = curve.dashed ? kReference : colour(next++);
-    drawing += polyline(frame, curve, stroke);
+    drawing += polyline(area, curve, stroke);
     entries.push_back({curve.name, stroke});
   }
   for (std::size_t i = 0; i < marks.size(); ++i) {
     if (!std::isfinite(marks[i].x) || !std::isfinite(marks[i].y)) continue;
-    drawing += mark_at(frame, marks[i], i);
+    drawing += mark_at(area, marks[i], i);
     entries.push_back({fmt::format("{} {}", i + 1, marks[i].name), colour(i)});
   }
   return figure(axes, drawing, entries);
@@ -209,9 +209,9 @@ std::string bar_chart(const Axes& axes, const std::vector<std::string>& groups, 
     for (const double v : set.values) include(along, v);
   for (const double v : references) include(along, v);
   const Interval needed = {along->low, along->high > 0 ? along->high * 1.05 : 1};
-  const Frame frame({0, static_cast<double>(std::max<std::size_t>(groups.size(), 1))},
-                    axes.range_y.value_or(needed));
-  std::string drawing = grid_y(frame) + axis_names(axes);
+  const PlotArea area({0, static_cast<double>(std::max<std::size_t>(groups.size(), 1))},
+                      axes.range_y.value_or(needed));
+  std::string drawing = grid_y(area) + axis_names(axes);
   std::vector<Entry> entries;
   for (std::size_t s = 0; s < sets.size(); ++s) {
     entries.push_back({sets[s].name, colour(s)});
@@ -220,8 +220,8 @@ std::string bar_chart(const Axes& axes, const std::vector<std::string>& groups, 
       const double v = sets[s].values[g];
       if (!std::isfinite(v)) continue;
       const double left = static_cast<double>(g) + 0.1 + static_cast<double>(s) * width;
-      const double x0 = frame.x(left), x1 = frame.x(left + 0.92 * width);
-      const double base = frame.y(std::max(0.0, frame.range_y().low)), top = frame.y(v);
+      const double x0 = area.x(left), x1 = area.x(left + 0.92 * width);
+      const double base = area.y(std::max(0.0, area.range_y().low)), top = area.y(v);
       drawing +=
           fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n", x0,
                       std::min(top, base), x1 - x0, std::abs(base - top), colour(s));
@@ -229,10 +229,10 @@ std::string bar_chart(const Axes& axes, const std::vector<std::string>& groups, 
   }
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const double middle = static_cast<double>(g) + 0.5;
-    drawing += text_at(frame.x(middle), kHeight - kBottom + 18, "middle", groups[g]);
+    drawing += text_at(area.x(middle), kHeight - kBottom + 18, "middle", groups[g]);
     if (g < references.size())
-      drawing += line_between(frame.x(middle - 0.45), frame.y(references[g]), frame.x(middle + 0.45),
-                              frame.y(references[g]), "#000", 2);
+      drawing += line_between(area.x(middle - 0.45), area.y(references[g]), area.x(middle + 0.45),
+                              area.y(references[g]), "#000", 2);
   }
   return figure(axes, drawing, entries);
 }
