@@ -68,16 +68,26 @@ std::vector<Tensor> run_backward(const OpCase& c, const std::vector<Tensor>& inp
   return outputs;
 }
 
-double loss(const OpCase& c, const std::vector<Doubles>& inputs) {
-  const auto& function = c.differentiated ? c.differentiated : c.reference;
-  const std::vector<Doubles> outputs = function(inputs);
-  double sum = 0;
-  for (std::size_t o = 0; o < outputs.size(); ++o) {
-    const std::vector<float> up = direction(c, o, outputs[o].size());
-    for (std::size_t i = 0; i < up.size(); ++i) sum += outputs[o][i] * up[i];
+// The loss of a case as a function of its inputs, in double.
+class Loss {
+ public:
+  explicit Loss(const OpCase& c) : function_(c.differentiated ? c.differentiated : c.reference) {
+    const std::vector<Doubles> outputs = function_(in_double(c));
+    for (std::size_t o = 0; o < outputs.size(); ++o) directions_.push_back(direction(c, o, outputs[o].size()));
   }
-  return sum;
-}
+
+  double operator()(const std::vector<Doubles>& inputs) const {
+    const std::vector<Doubles> outputs = function_(inputs);
+    double sum = 0;
+    for (std::size_t o = 0; o < outputs.size(); ++o)
+      for (std::size_t i = 0; i < outputs[o].size(); ++i) sum += outputs[o][i] * directions_[o][i];
+    return sum;
+  }
+
+ private:
+  std::function<std::vector<Doubles>(const std::vector<Doubles>&)> function_;
+  std::vector<std::vector<float>> directions_;
+};
 
 // Which elements of an input are differentiated: all, or a sample that is a pure function of the case.
 std::vector<std::size_t> sampled(const OpCase& c, std::size_t input) {
@@ -128,6 +138,7 @@ Differences verify_gradients(const OpCase& c, const Backend& backend) {
   Differences found;
   const std::vector<Tensor> inputs = tensors(c, backend, differentiable(c));
   run_backward(c, inputs);
+  const Loss loss(c);
   std::vector<Doubles> at = in_double(c);
   for (std::size_t input = 0; input < inputs.size(); ++input) {
     if (!c.inputs[input].differentiable) continue;
@@ -137,9 +148,9 @@ Differences verify_gradients(const OpCase& c, const Backend& backend) {
     for (std::size_t i : picks) {
       const double value = at[input][i];
       at[input][i] = value + kStep;
-      const double above = loss(c, at);
+      const double above = loss(at);
       at[input][i] = value - kStep;
-      const double below = loss(c, at);
+      const double below = loss(at);
       at[input][i] = value;
       wanted.push_back((above - below) / (2 * kStep));
     }

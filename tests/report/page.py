@@ -48,6 +48,25 @@ def browse(page, width, height, *more):
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
+def unfiltered(kind, line, before, channels):
+    """A row of a PNG from its filtered bytes and the row before it (PNG specification, 9.2)."""
+    if kind == 2:
+        return bytearray((value + up) & 255 for value, up in zip(line, before))
+    for i in range(len(line) if kind else 0):
+        left, corner = (line[i - channels], before[i - channels]) if i >= channels else (0, 0)
+        up = before[i]
+        if kind == 1:
+            guess = left
+        elif kind == 3:
+            guess = (left + up) // 2
+        else:
+            by_left, by_up = abs(up - corner), abs(left - corner)
+            by_corner = abs(left + up - 2 * corner)
+            guess = left if by_left <= by_up and by_left <= by_corner else up if by_up <= by_corner else corner
+        line[i] = line[i] + guess & 255
+    return line
+
+
 def pixels(png):
     """Rows of (r, g, b) bytes of an 8-bit RGB or RGBA PNG."""
     at, data, channels = 8, b"", 0
@@ -62,17 +81,10 @@ def pixels(png):
             data += body
         at += size + 12
     raw, stride, rows = zlib.decompress(data), width * channels, []
-    before = bytearray(stride)
-    for y in range(height):
-        kind, line = raw[y * (stride + 1)], bytearray(raw[y * (stride + 1) + 1:(y + 1) * (stride + 1)])
-        for i in range(stride if kind else 0):
-            left = line[i - channels] if i >= channels else 0
-            up, corner = before[i], before[i - channels] if i >= channels else 0
-            guess = left + up - corner
-            paeth = min((left, up, corner), key=lambda v: abs(guess - v))
-            line[i] = line[i] + (0, left, up, (left + up) // 2, paeth)[kind] & 255
-        rows.append([tuple(line[i:i + 3]) for i in range(0, stride, channels)])
-        before = line
+    row = bytearray(stride)
+    for at in range(0, height * (stride + 1), stride + 1):
+        row = unfiltered(raw[at], bytearray(raw[at + 1:at + 1 + stride]), row, channels)
+        rows.append(list(zip(row[0::channels], row[1::channels], row[2::channels])))
     return rows
 
 
