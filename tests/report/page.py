@@ -82,8 +82,8 @@ def pixels(png):
         at += size + 12
     raw, stride, rows = zlib.decompress(data), width * channels, []
     row = bytearray(stride)
-    for at in range(0, height * (stride + 1), stride + 1):
-        row = unfiltered(raw[at], bytearray(raw[at + 1:at + 1 + stride]), row, channels)
+    for start in range(0, height * (stride + 1), stride + 1):
+        row = unfiltered(raw[start], bytearray(raw[start + 1:start + 1 + stride]), row, channels)
         rows.append(list(zip(row[0::channels], row[1::channels], row[2::channels])))
     return rows
 
