@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "data/footage_disk.h"
+#include "data/footage_memory.h"
 #include "data/frames.h"
 #include "data/resize.h"
 #include "data/text_file.h"
@@ -95,16 +96,16 @@ Picture Footage::picture(int number) const {
   return {height, width, std::span(rgb).subspan(static_cast<std::size_t>(number) * bytes, bytes)};
 }
 
-FootageStore::FootageStore(std::vector<std::filesystem::path> paths, int short_side, std::size_t cache_bytes,
-                           std::size_t whole_bytes, Filters filters, std::vector<bool> stills)
+FootageStore::FootageStore(std::vector<std::filesystem::path> paths, int short_side,
+                           std::shared_ptr<FootageMemory> memory, std::size_t whole_bytes, Filters filters,
+                           std::vector<bool> stills)
     : paths_(std::move(paths)),
       short_side_(short_side),
-      cache_bytes_(cache_bytes),
+      memory_(std::move(memory)),
       whole_bytes_(whole_bytes),
       filters_(std::move(filters)),
       stills_(std::move(stills)),
       frames_(paths_.size(), 0),
-      kept_(paths_.size()),
       keys_(paths_.size()) {}
 
 FootageStore::~FootageStore() = default;
@@ -116,14 +117,17 @@ std::unique_ptr<FrameSource> FootageStore::open(std::size_t item) const {
 }
 
 FootageStore::Whole FootageStore::whole(std::size_t item) {
-  int known = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (kept_[item] != nullptr) return {.frames = frames_[item], .footage = kept_[item]};
-    known = frames_[item];
+  if (auto footage = memory_->find({paths_[item], short_side_})) {
+    const int frames = footage->frames;
+    return {.frames = frames, .footage = std::move(footage)};
   }
   Whole whole = from_disk(item);
   if (whole.frames > 0) return whole;
+  int known = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    known = frames_[item];
+  }
   return known > 0 ? Whole{.frames = known} : decode(item);
 }
 
@@ -137,7 +141,7 @@ FootageStore::Whole FootageStore::from_disk(std::size_t item) {
   Footage footage;
   footage.frames = stored->frames();
   if (!show_stored(*stored, all_numbers(stored->frames()), appending(footage))) return decode(item);
-  return {.frames = whole.frames, .footage = keep(item, std::move(footage))};
+  return {.frames = whole.frames, .footage = memory_->keep({paths_[item], short_side_}, std::move(footage))};
 }
 
 // The key of an item's entry on disk; nothing where there is no disk, or frames are not stored as they are.
@@ -179,25 +183,11 @@ FootageStore::Whole FootageStore::decode(std::size_t item) {
   show_held(item, *source, all_numbers(frames), appending(footage));
   // A file that was exchanged meanwhile must not leave its frames under the other's key.
   if (to_disk && disk_->key_of(paths_[item]) == key) disk_->write(*key, footage);
-  return {.frames = frames, .footage = keep(item, std::move(footage))};
+  return {.frames = frames, .footage = memory_->keep({paths_[item], short_side_}, std::move(footage))};
 }
 
 bool FootageStore::room_for(std::size_t bytes) const {
-  const std::lock_guard lock(mutex_);
-  return bytes <= std::min(cache_bytes_ - cached_bytes_, whole_bytes_);
-}
-
-std::shared_ptr<const Footage> FootageStore::keep(std::size_t item, Footage footage) {
-  auto shared = std::make_shared<const Footage>(std::move(footage));
-  const std::lock_guard lock(mutex_);
-  // Another thread may have decoded the same video meanwhile; its frames are the same.
-  if (kept_[item] != nullptr) return kept_[item];
-  if (shared->rgb.size() <= cache_bytes_ - cached_bytes_) {
-    frames_[item] = shared->frames;
-    cached_bytes_ += shared->rgb.size();
-    kept_[item] = shared;
-  }
-  return shared;
+  return bytes <= std::min(memory_->free(), whole_bytes_);
 }
 
 void FootageStore::visit(std::size_t item, const Whole& whole, std::span<const int> numbers,
@@ -260,11 +250,6 @@ void FootageStore::show_decoded(std::size_t item, int frames, std::span<const in
     ++at;
     visitor(number, keep_frame(number, frame));
   }
-}
-
-std::size_t FootageStore::cached_bytes() const {
-  const std::lock_guard lock(mutex_);
-  return cached_bytes_;
 }
 
 }  // namespace stp

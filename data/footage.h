@@ -1,5 +1,5 @@
-// Decoded frames of the items of a data set, and a memory of them: small data sets are decoded once, large ones
-// again and again, with the same pixels either way.
+// Decoded frames of the items of a data set: from memory, from disk or from the video itself, with the same
+// pixels each way.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,7 @@
 namespace stp {
 
 class FootageDisk;
+class FootageMemory;
 class FrameSource;
 class StoredFootage;
 
@@ -51,13 +52,14 @@ class FrameFilter {
 class FootageStore {
  public:
   // Frames whose shorter side is longer than `short_side` are scaled down to it as they come (0: kept as they
-  // are). Up to `cache_bytes` of whole videos are kept: those that came first, until the budget is spent.
-  // Of a video that is not kept, at most `whole_bytes` are held at a time.
+  // are). Whole videos are kept in `memory` as far as it has room. Of a video that is not kept, at most
+  // `whole_bytes` are held at a time.
   static constexpr std::size_t kWholeBytes = std::size_t{256} << 20;
-  // Before that every frame passes the item's `filter`, if there is one.
+  // Before that every frame passes the item's `filter`, if there is one; then `memory` must be this store's
+  // alone.
   using Filters = std::function<std::unique_ptr<FrameFilter>(std::size_t)>;
   // `stills`: the items whose picture is one frame (FrameOptions); empty: none.
-  FootageStore(std::vector<std::filesystem::path> paths, int short_side, std::size_t cache_bytes,
+  FootageStore(std::vector<std::filesystem::path> paths, int short_side, std::shared_ptr<FootageMemory> memory,
                std::size_t whole_bytes = kWholeBytes, Filters filters = {}, std::vector<bool> stills = {});
   ~FootageStore();
   // From now on frames are also looked up on disk, and written there, of items without a filter.
@@ -80,15 +82,12 @@ class FootageStore {
   using Visitor = std::function<void(int, const Picture&)>;
   void visit(std::size_t item, const Whole& whole, std::span<const int> numbers, const Visitor& visitor);
 
-  std::size_t cached_bytes() const;
-
  private:
   bool room_for(std::size_t bytes) const;
   Whole decode(std::size_t item);
   std::optional<std::uint64_t> key_of(std::size_t item);
   Whole from_disk(std::size_t item);
   bool show_stored(const StoredFootage& stored, std::span<const int> numbers, const Visitor& visitor) const;
-  std::shared_ptr<const Footage> keep(std::size_t item, Footage footage);
   void show_held(std::size_t item, FrameSource& held, std::span<const int> numbers,
                  const Visitor& visitor) const;
   void show_decoded(std::size_t item, int frames, std::span<const int> numbers, const Visitor& visitor) const;
@@ -99,14 +98,13 @@ class FootageStore {
 
   std::vector<std::filesystem::path> paths_;
   int short_side_;
-  std::size_t cache_bytes_, whole_bytes_;
+  std::shared_ptr<FootageMemory> memory_;
+  std::size_t whole_bytes_;
   Filters filters_;
   std::vector<bool> stills_;
-  std::unique_ptr<FootageDisk> disk_;  // or null
-  mutable std::mutex mutex_;           // guards what follows
-  std::size_t cached_bytes_ = 0;
-  std::vector<int> frames_;  // per item; 0: not known yet
-  std::vector<std::shared_ptr<const Footage>> kept_;
+  std::unique_ptr<FootageDisk> disk_;               // or null
+  mutable std::mutex mutex_;                        // guards what follows
+  std::vector<int> frames_;                         // per item; 0: not known yet
   std::vector<std::optional<std::uint64_t>> keys_;  // of the entries on disk, as far as they are known
 };
 

@@ -11,6 +11,7 @@
 
 #include "data/footage.h"
 #include "data/footage_disk.h"
+#include "data/footage_memory.h"
 #include "data/resize.h"
 #include "data/text_file.h"
 #include "engine/check.h"
@@ -63,6 +64,12 @@ std::vector<bool> stills_of(const std::vector<Item>& items) {
   std::vector<bool> stills;
   for (const Item& item : items) stills.push_back(item.still);
   return stills;
+}
+
+// Frames that became others are of no use to loaders with another obfuscation.
+std::shared_ptr<FootageMemory> memory_of(const LoaderOptions& options, const Obfuscator& obfuscator) {
+  if (options.memory != nullptr && !obfuscator.acts_on_frames()) return options.memory;
+  return std::make_shared<FootageMemory>(options.memory == nullptr ? 0 : options.memory->budget());
 }
 
 // The epoch's samples are numbered; a batch takes the next `batch` of them.
@@ -125,7 +132,7 @@ class ClipMaker {
       : options_(options),
         obfuscator_(options.obfuscation, items),
         store_(
-            paths_of(items), options.short_side, options.cache_bytes, FootageStore::kWholeBytes,
+            paths_of(items), options.short_side, memory_of(options, obfuscator_), FootageStore::kWholeBytes,
             [this](std::size_t item) { return obfuscator_.filter(item); }, stills_of(items)) {
     if (options.cache_dir.empty()) return;
     auto disk = std::make_unique<FootageDisk>(options.cache_dir, options.cache_disk_bytes, options.short_side);

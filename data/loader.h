@@ -17,6 +17,8 @@
 
 namespace stp {
 
+class FootageMemory;
+
 struct Batch {
   std::uint64_t epoch = 0;
   std::int64_t index = 0;  // of the epoch's batches
@@ -40,13 +42,13 @@ struct LoaderOptions {
   Padding padding = Padding::loop;
   int batch = 8;
   std::uint64_t seed = 0;
-  CropSpec crop;                // random views
-  AugmentSpec augment;          // random views
-  bool drop_last = true;        // random views: leave out the last, smaller batch of an epoch
-  int clips = 5, crops = 3;     // even views
-  int short_side = 0;           // frames are first scaled down to this shorter side (0: not); bounds the cache
-  std::size_t cache_bytes = 0;  // of decoded frames kept in memory
-  std::filesystem::path cache_dir;  // folder of decoded frames that runs share; empty: none
+  CropSpec crop;             // random views
+  AugmentSpec augment;       // random views
+  bool drop_last = true;     // random views: leave out the last, smaller batch of an epoch
+  int clips = 5, crops = 3;  // even views
+  int short_side = 0;        // frames are first scaled down to this shorter side (0: not); bounds the cache
+  std::shared_ptr<FootageMemory> memory;  // of decoded frames, which loaders may share; null: none are kept
+  std::filesystem::path cache_dir;        // folder of decoded frames that runs share; empty: none
   std::uint64_t cache_disk_bytes = std::uint64_t{16} << 30;  // its entries grow to no more than this
   Obfuscation obfuscation;                                   // of what is delivered, whatever the views
   int threads = 2;

@@ -54,12 +54,12 @@ class Obfuscator {
  public:
   // Throws Error (usage) for a bad obfuscation, a bad file of boxes, or an item that has none in it.
   Obfuscator(const Obfuscation& obfuscation, const std::vector<Item>& items);
-  // Null if frames stay as they are.
+  // Whether frames become others as they are decoded.
+  bool acts_on_frames() const;
+  // Null if they stay as they are.
   std::unique_ptr<FrameFilter> filter(std::size_t item) const;
 
  private:
-  bool acts_on_frames() const;
-
   Obfuscation obfuscation_;
   std::vector<std::vector<BoxTable::Line>> boxes_;  // (items), with Where::boxes
 };

@@ -72,7 +72,7 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointContent&
   file.commit(keep_old_as);
 }
 
-Checkpoint::Checkpoint(const std::filesystem::path& path) : file_(path) {
+Checkpoint::Checkpoint(const std::filesystem::path& path, Verified verified) : file_(path) {
   const std::string_view header = file_.header_text();
   const bool ours = header.starts_with(kBeforeManifest) && file_.metadata().contains("format");
   check(ours, "{} is no checkpoint of this program: weights alone are read by import", shown(path));
@@ -81,12 +81,16 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : file_(path) {
         "{} is damaged: its header does not agree with its digest", shown(path));
   check(format == kFormat, "{} was written as '{}', this program reads '{}'", shown(path), printable(format),
         kFormat);
+  for (const StoredTensor& tensor : file_.tensors())
+    check(tensor.type == StoredType::f32, "{}: tensor '{}' is {}, wanted F32", shown(path),
+          printable(tensor.name), name(tensor.type));
+  if (verified == Verified::on_opening) check_all_tensors();
+}
 
+void Checkpoint::check_all_tensors() const {
   constexpr std::uint64_t kBlock = 1 << 20;
   std::vector<std::byte> block;
   for (const StoredTensor& tensor : file_.tensors()) {
-    check(tensor.type == StoredType::f32, "{}: tensor '{}' is {}, wanted F32", shown(path),
-          printable(tensor.name), name(tensor.type));
     Digest found;
     const std::uint64_t length = tensor.end - tensor.begin;
     block.resize(std::max<std::size_t>(block.size(), std::min(kBlock, length)));

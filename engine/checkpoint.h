@@ -39,11 +39,15 @@ struct CheckpointContent {
 void save_checkpoint(const std::filesystem::path& path, const CheckpointContent& content,
                      const std::string& keep_old_as = {});
 
-// An open checkpoint whose every byte agrees with its digests. Throws Error (usage) naming the tensor if not.
+// When the tensors of a checkpoint are held against their digests: all of them before the first is read, for
+// who must not stop half-way; or each as it is read, in half the time. The header always is on opening.
+enum class Verified : std::uint8_t { on_opening, on_reading };
+
+// An open checkpoint whose bytes agree with their digests. Throws Error (usage) naming the tensor if not.
 // The lookups throw Error (usage) for a name that is not there.
 class Checkpoint {
  public:
-  explicit Checkpoint(const std::filesystem::path& path);
+  explicit Checkpoint(const std::filesystem::path& path, Verified verified = Verified::on_opening);
 
   const std::filesystem::path& path() const { return file_.path(); }
   const SafetensorsFile& file() const { return file_; }
@@ -58,6 +62,7 @@ class Checkpoint {
   void read(std::string_view name, std::span<const std::int64_t> shape, std::span<float> values) const;
 
  private:
+  void check_all_tensors() const;
   const std::string& entry(std::string_view kind, std::string_view name) const;
   void check_digest(const StoredTensor& tensor, std::uint64_t found) const;
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "data/footage_memory.h"
 #include "data/loader.h"
 #include "tests/data/clips.h"
 #include "tests/engine/faults.h"
@@ -73,14 +74,17 @@ TEST_CASE("footage disk: batches are the same without a cache, when it is writte
       for (const int threads : {1, 3}) {
         LoaderOptions options = options_with({});
         options.views = views;
-        options.cache_bytes = memory;
         options.threads = threads;
-        const auto wanted = pixels(items, options);
+        const auto read = [&] {
+          options.memory = std::make_shared<FootageMemory>(memory);
+          return pixels(items, options);
+        };
+        const auto wanted = read();
         options.cache_dir = folder / fmt::format("cache{}{}{}", static_cast<int>(views), memory, threads);
-        CHECK(pixels(items, options) == wanted);
+        CHECK(read() == wanted);
         const auto written = entries(options.cache_dir);
         CHECK(written.size() == 4);
-        CHECK(pixels(items, options) == wanted);
+        CHECK(read() == wanted);
         CHECK(entries(options.cache_dir) == written);
       }
 }

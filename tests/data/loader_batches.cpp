@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/footage_memory.h"
 #include "data/image.h"
 #include "data/loader.h"
 #include "data/resize.h"
@@ -135,7 +136,7 @@ TEST_CASE("loader: a batch is the same whatever the threads, the cache, and the 
       for (const std::size_t cache : {std::size_t{0}, std::size_t{30'000}, std::size_t{1} << 30}) {
         options.threads = threads;
         options.ahead = threads;
-        options.cache_bytes = cache;
+        options.memory = std::make_shared<FootageMemory>(cache);
         Loader loader(items, options);
         if (views == LoaderOptions::Views::random)
           CHECK(epochs(loader, 3) == wanted);
@@ -143,6 +144,26 @@ TEST_CASE("loader: a batch is the same whatever the threads, the cache, and the 
           CHECK(epochs(loader, 1) == std::vector<std::string>(wanted.begin(), wanted.begin() + 35));
       }
   }
+}
+
+TEST_CASE("loader: what one loader decoded another that shares its memory does not decode again") {
+  const TemporaryFolder folder;
+  const std::vector<Item> items = seven_clips(folder);
+  LoaderOptions options = small_options();
+  options.memory = std::make_shared<FootageMemory>(std::size_t{1} << 30);
+  Loader first(items, options);
+  const auto wanted = epochs(first, 1);
+  for (const Item& item : items) std::filesystem::remove(item.path);
+  Loader second(items, options);
+  CHECK(epochs(second, 1) == wanted);
+  // Frames of another size or look are others, and have to be decoded.
+  LoaderOptions smaller = options;
+  smaller.short_side = 16;
+  Batch batch;
+  CHECK_THROWS_AS(Loader(items, smaller).next(batch), Error);
+  LoaderOptions blurred = options;
+  blurred.obfuscation.kind = Obfuscation::Kind::blur;
+  CHECK_THROWS_AS(Loader(items, blurred).next(batch), Error);
 }
 
 TEST_CASE("loader: any place can be opened directly") {

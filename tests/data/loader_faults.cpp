@@ -7,6 +7,7 @@
 
 #include "data/check.h"
 #include "data/footage.h"
+#include "data/footage_memory.h"
 #include "data/loader.h"
 #include "tests/data/clips.h"
 
@@ -119,7 +120,8 @@ TEST_CASE("loader: footage is kept within its budget, first come first kept") {
   const TemporaryFolder folder;
   const auto items = test::telling_clips(folder, {10, 10, 10});
   constexpr std::size_t kVideo = 10 * 32 * 24 * 3;
-  FootageStore store({items[0].path, items[1].path, items[2].path}, 0, 2 * kVideo + kVideo / 2);
+  const auto memory = std::make_shared<FootageMemory>(2 * kVideo + kVideo / 2);
+  FootageStore store({items[0].path, items[1].path, items[2].path}, 0, memory);
   for (std::size_t i = 0; i < 3; ++i) {
     const FootageStore::Whole whole = store.whole(i);
     CHECK(whole.frames == 10);
@@ -129,7 +131,7 @@ TEST_CASE("loader: footage is kept within its budget, first come first kept") {
     if (i < 2) CHECK_THROWS_AS(whole.footage->picture(10), Error);
     if (i == 2) CHECK_THROWS_AS(store.visit(i, whole, std::vector{10}, [](int, const Picture&) {}), Error);
   }
-  CHECK(store.cached_bytes() == 2 * kVideo);
+  CHECK(memory->free() == kVideo / 2);
   CHECK(store.whole(1).footage != nullptr);
   const FootageStore::Whole again = store.whole(2);
   CHECK((again.footage == nullptr && again.held == nullptr));  // the length is known, the frames are read again
@@ -155,11 +157,12 @@ TEST_CASE("loader: footage is kept within its budget, first come first kept") {
 TEST_CASE("loader: a long video is counted without holding it, and read frame by frame") {
   const TemporaryFolder folder;
   constexpr std::size_t kFrame = 32 * 24 * 3;
-  FootageStore store({telling_clip(folder, 5, 9).path}, 0, 100 * kFrame, 8 * kFrame);
+  const auto memory = std::make_shared<FootageMemory>(100 * kFrame);
+  FootageStore store({telling_clip(folder, 5, 9).path}, 0, memory, 8 * kFrame);
   const FootageStore::Whole whole = store.whole(0);
   CHECK(whole.frames == 9);
   CHECK((whole.footage == nullptr && whole.held == nullptr));
-  CHECK(store.cached_bytes() == 0);
+  CHECK(memory->free() == memory->budget());
   std::vector<int> told;
   store.visit(0, whole, std::vector{1, 2, 8},
               [&](int, const Picture& picture) { told.push_back(picture.rgb[1]); });
@@ -170,7 +173,8 @@ TEST_CASE("loader: footage of large frames is scaled down, small ones are left a
   const TemporaryFolder folder;
   const std::vector<std::filesystem::path> paths = {telling_clip(folder, 0, 3, 64, 48).path,
                                                     telling_clip(folder, 1, 3, 24, 16).path};
-  FootageStore kept(paths, 24, std::size_t{1} << 20), store(paths, 24, 0);
+  FootageStore kept(paths, 24, std::make_shared<FootageMemory>(std::size_t{1} << 20));
+  FootageStore store(paths, 24, std::make_shared<FootageMemory>(0));
   const FootageStore::Whole large = kept.whole(0), small = kept.whole(1);
   CHECK((large.footage->height == 24 && large.footage->width == 32));
   CHECK((small.footage->height == 16 && small.footage->width == 24));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/check.h"
+#include "data/footage_memory.h"
 #include "data/loader.h"
 #include "data/text_file.h"
 #include "tests/data/files.h"
@@ -101,7 +102,7 @@ TEST_CASE("loader: batches of real clips do not depend on threads, cache or resu
   Loader first(dataset.train, options);
   CHECK(first.batches() == 206 / 6);
   options.threads = 3;
-  options.cache_bytes = std::size_t{1} << 30;
+  options.memory = std::make_shared<FootageMemory>(std::size_t{1} << 30);
   Loader second(dataset.train, options);
   second.open({0, 30});
   Batch a, b;

@@ -155,7 +155,15 @@ TEST_CASE("checkpoint: every flipped bit and every cut is found, and the tensor 
   const std::uint64_t data = whole.size() - 2 * values.size() * sizeof(float);
   const auto message = [&](const std::string& bytes) {
     put(folder / "d", bytes);
-    return error_of([&] { const Checkpoint c(folder / "d"); });
+    std::string opened = error_of([&] { const Checkpoint c(folder / "d"); });
+    const std::string read = error_of([&] {
+      const Checkpoint c(folder / "d", Verified::on_reading);
+      std::vector<float> found(15);
+      c.read("blocks.0.weight", std::vector<std::int64_t>{kRows, kColumns}, found);
+      c.read("moment.blocks.0.weight", std::vector<std::int64_t>{15}, found);
+    });
+    CHECK(opened == read);
+    return opened;
   };
   CHECK(message(whole).empty());
   for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {

@@ -48,6 +48,8 @@ void run(const CheckArguments& a, Console& console) {
                   "on disk but not listed for use: {} clips",
                   data.classes.size(), data.attributes.size(), data.missing_clips, data.missing_classes,
                   data.unused_clips));
+  if (data.many_actions)
+    console.result(fmt::format("{} labels of no training clip, left out", data.absent_labels));
   const CheckOptions options = {recipe.model.frames, recipe.data.rate, a.workers};
   const CheckReport train = check_part("train", data.train, options, console);
   const CheckReport test = check_part("test", data.test, options, console);

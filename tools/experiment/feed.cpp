@@ -31,6 +31,11 @@ LabelledClips uploaded(const Backend& backend, const DataRecipe& data, const Bat
   return clips;
 }
 
+LoaderOptions with(LoaderOptions options, std::shared_ptr<FootageMemory> memory) {
+  options.memory = std::move(memory);
+  return options;
+}
+
 }  // namespace
 
 LabelledClips on_device(const Backend& backend, const DataRecipe& data, const Batch& batch) {
@@ -38,10 +43,10 @@ LabelledClips on_device(const Backend& backend, const DataRecipe& data, const Ba
 }
 
 Feed::Feed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch,
-           std::uint64_t stream)
+           std::uint64_t stream, std::shared_ptr<FootageMemory> memory)
     : backend_(backend),
       data_(recipe.data),
-      loader_(items, recipe.loader(LoaderOptions::Views::random, batch, stream)),
+      loader_(items, with(recipe.loader(LoaderOptions::Views::random, batch, stream), std::move(memory))),
       staging_(backend) {
   check(loader_.batches() > 0, "training: {} clips make no batch of {}; use a smaller train.batch",
         items.size(), batch);
@@ -78,10 +83,11 @@ LabelledClips Feed::batch(std::int64_t number) {
   return clips;
 }
 
-TestFeed::TestFeed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch)
+TestFeed::TestFeed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch,
+                   std::shared_ptr<FootageMemory> memory)
     : backend_(backend),
       data_(recipe.data),
-      loader_(items, recipe.loader(LoaderOptions::Views::even, batch, 0)) {}
+      loader_(items, with(recipe.loader(LoaderOptions::Views::even, batch, 0), std::move(memory))) {}
 
 bool TestFeed::next(LabelledClips& clips, ClipSources& sources) {
   if (!loader_.next(batch_)) return false;

@@ -19,8 +19,9 @@ struct ClipSources {
 // before it.
 class Feed {
  public:
+  // Decoded clips are kept in `memory`, if it is given, and taken from it.
   Feed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch,
-       std::uint64_t stream);
+       std::uint64_t stream, std::shared_ptr<FootageMemory> memory);
   LabelledClips batch(std::int64_t number);
   const ClipSources& sources() const { return sources_; }  // of the batch that was asked for last
   std::int64_t per_epoch() const { return loader_.batches(); }
@@ -44,7 +45,8 @@ class Feed {
 // One pass over all views of the test clips, in order.
 class TestFeed {
  public:
-  TestFeed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch);
+  TestFeed(const Backend& backend, const Recipe& recipe, const std::vector<Item>& items, int batch,
+           std::shared_ptr<FootageMemory> memory = nullptr);
   // False at the end.
   bool next(LabelledClips& clips, ClipSources& sources);
   std::int64_t batches() const { return loader_.batches(); }

@@ -85,7 +85,7 @@ FrameAttack::FrameAttack(const Experiment& e, const Recipe& recipe, int batch, i
     : e_(e),
       recipe_(recipe),
       batch_(std::min(batch, static_cast<int>(e.frames->train.size()))),
-      feed_(e.backend, recipe, e.frames->train, batch_, stream_id("evaluate frames")) {
+      feed_(e.backend, recipe, e.frames->train, batch_, stream_id("evaluate frames"), e.footage) {
   for (int i = 0; i < attackers; ++i) {
     Network network;
     network.seed = stream_id("evaluate frame level", {e.seed(), static_cast<std::uint64_t>(i)});
@@ -135,7 +135,7 @@ std::optional<FrameAttack::Judged> FrameAttack::judge(const Deliver& deliver,
   SeenFrames known;
   std::vector<ViewAverage> said(networks_.size(), ViewAverage(kLabels));
   ViewAverage acted(C);
-  TestFeed test(e_.backend, recipe_, items, batch_);
+  TestFeed test(e_.backend, recipe_, items, batch_, e_.footage);
   LabelledClips batch;
   ClipSources sources;
   while (test.next(batch, sources)) {

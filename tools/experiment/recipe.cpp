@@ -148,7 +148,8 @@ void add_networks(Schema& s, Recipe& r) {
       one_of({"fp32", "tf32", "bf16", "auto"}));
   s.add("train.memory", &r.train.memory,
         "what backward computes again instead of keeping it, to the same bits; fast: little; normal: also the "
-        "anonymiser's blocks while the recognisers learn; low: the blocks of all, for long clips",
+        "anonymiser's blocks while the recognisers learn, and a quarter of theirs when it does; low: the "
+        "blocks of all, for long clips",
         one_of({"fast", "normal", "low"}));
   s.add("train.batch", &r.train.batch, "clips of a step", between(1, 65536));
   s.add("train.accumulate", &r.train.accumulate, "batches whose gradients make one step", between(1, 4096));
@@ -428,7 +429,6 @@ LoaderOptions Recipe::loader(LoaderOptions::Views views, int batch, std::uint64_
   o.clips = evaluate.clips;
   o.crops = evaluate.crops;
   o.short_side = data.short_side;
-  o.cache_bytes = static_cast<std::size_t>(data.cache_mb) << 20;
   o.cache_dir = data.cache_dir;
   o.cache_disk_bytes = static_cast<std::uint64_t>(data.cache_disk_mb) << 20;
   o.threads = data.workers;

@@ -289,7 +289,7 @@ LoadedModel load_model(const fs::path& path, const Backend& backend) {
     file = path / "anonymiser.safetensors";
     check(fs::exists(file), "{}: no trained anonymiser; finish phase adversarial first", shown(path));
   }
-  const Checkpoint checkpoint(file);
+  const Checkpoint checkpoint(file, Verified::on_reading);  // into networks that nobody has yet
   check(checkpoint.has_text("recipe"), "{}: not a model of ours; it holds no recipe", shown(file));
   const Recipe recipe = recipe_of_text(checkpoint.text("recipe"), shown(file));
   // A checkpoint of a run is a model once the adversarial phase is behind it.

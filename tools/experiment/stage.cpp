@@ -126,6 +126,7 @@ Experiment::Experiment(const Recipe& experiment, const Backend& device)
     : recipe(experiment),
       data(read_dataset(experiment.dataset())),
       frames(read_frames(experiment, data)),
+      footage(std::make_shared<FootageMemory>(static_cast<std::size_t>(experiment.data.cache_mb) << 20)),
       backend(device) {
   backend.multiply_in(recipe.math());
   check(data.classes.size() >= 2, "data: {} class; an action recogniser needs at least two",

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/footage_memory.h"
 #include "engine/log.h"
 #include "tools/experiment/feed.h"
 #include "tools/experiment/networks.h"
@@ -21,7 +22,8 @@ namespace stp {
 struct Experiment {
   Recipe recipe;
   Dataset data;
-  std::optional<Dataset> frames;  // whose frames tell how private, where the recipe says so
+  std::optional<Dataset> frames;           // whose frames tell how private, where the recipe says so
+  std::shared_ptr<FootageMemory> footage;  // decoded once for all stages
   Backend backend;
   // What the method trains: one of these, or none.
   std::unique_ptr<Stprivacy> anonymiser;

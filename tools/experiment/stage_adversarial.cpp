@@ -37,7 +37,7 @@ class AdversarialStage : public Stage {
         learner_("anonymiser", e.anonymiser->parameters(), e.recipe.optimizer, e.recipe.model.depth),
         action_learner_("action", action_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
         privacy_learner_("privacy", privacy_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
-        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial")) {
+        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial"), e.footage) {
     e.start_network(action_.parameters(), action_.options().vit);
     e.start_network(privacy_.parameters(), privacy_.options().vit);
     if (recipe_.freeze_sparsifier) freeze_sparsifier();

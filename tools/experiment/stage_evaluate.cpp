@@ -29,7 +29,7 @@ class EvaluationStage : public Stage {
         anonymises_(recipe_.method.name == "stprivacy"),
         batch_(recipe_.evaluate.batch > 0 ? recipe_.evaluate.batch : recipe_.train.batch),
         steps_(e.steps(recipe_.evaluate.steps, recipe_.evaluate.epochs, batch_)),
-        feed_(e.backend, recipe_, e.data.train, batch_, stream_id("evaluate")),
+        feed_(e.backend, recipe_, e.data.train, batch_, stream_id("evaluate"), e.footage),
         raw_recipe_(shown_by(e.recipe, true)) {
     add("action", "vit", 0, e.data.classes.size());
     const int attackers = raw ? recipe_.evaluate.raw_attackers : recipe_.evaluate.attackers;
@@ -76,9 +76,9 @@ class EvaluationStage : public Stage {
   bool finish(const Stop& stop) override {
     std::vector<ViewAverage> averages;
     for (const Player& p : players_) averages.emplace_back(p.outputs);
-    TestFeed test(e_.backend, recipe_, e_.data.test, batch_);
+    TestFeed test(e_.backend, recipe_, e_.data.test, batch_, e_.footage);
     std::optional<TestFeed> raw_test;
-    if (raw_feed_) raw_test.emplace(e_.backend, raw_recipe_, e_.data.test, batch_);
+    if (raw_feed_) raw_test.emplace(e_.backend, raw_recipe_, e_.data.test, batch_, e_.footage);
     LabelledClips batch, raw_batch;
     ClipSources sources;
     double kept = 0, all = 0;
@@ -134,7 +134,8 @@ class EvaluationStage : public Stage {
     rebuilder_ = std::make_unique<Reconstruction>(e_.backend, stream_id("evaluate reconstruction", {e_.seed()}),
                                                   recipe_);
     if (recipe_.trains() || recipe_.method.name == "raw") return;
-    raw_feed_ = std::make_unique<Feed>(e_.backend, raw_recipe_, e_.data.train, batch_, stream_id("evaluate"));
+    raw_feed_ = std::make_unique<Feed>(e_.backend, raw_recipe_, e_.data.train, batch_, stream_id("evaluate"),
+                                       e_.footage);
   }
 
   void add_attacker(const std::string& who, const std::string& kind, int i) {

@@ -17,7 +17,7 @@ class InitStage : public Stage {
               static_cast<std::int64_t>(e.data.classes.size())),
         anonymiser_("anonymiser", e.anonymiser->parameters(), e.recipe.optimizer, e.recipe.model.depth),
         classifier_("init_head", head_.parameters(), e.recipe.optimizer, e.recipe.model.depth),
-        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("init")) {}
+        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("init"), e.footage) {}
 
   std::string name() const override { return "init"; }
   std::int64_t steps() const override { return steps_; }

@@ -21,7 +21,7 @@ class RewriterInit : public Stage {
       : e_(e),
         steps_(e.steps(e.recipe.init.steps, e.recipe.init.epochs, e.recipe.train.batch)),
         learner_("rewriter", e.rewriter->parameters(), e.recipe.optimizer, 1),
-        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("init")) {}
+        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("init"), e.footage) {}
 
   std::string name() const override { return "init"; }
   std::int64_t steps() const override { return steps_; }
@@ -60,7 +60,7 @@ class RewriterAdversarial : public Stage {
                 e.recipe.recogniser_for(static_cast<std::int64_t>(e.data.classes.size()))),
         learner_("rewriter", e.rewriter->parameters(), e.recipe.optimizer, 1),
         action_learner_("action", action_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
-        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial")) {
+        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial"), e.footage) {
     e.start_network(action_.parameters(), action_.options().vit);
   }
 
