@@ -39,13 +39,14 @@ class Line:
     name: str
     program: str
     what: str
-    flags: tuple = ()
+    flags: tuple = ()  # of both
     bf16: bool = False
     wanted: float | None = None  # PyTorch / ours
     wanted_memory: float | None = None  # ours / the lowest of PyTorch's in f32
     wanted_peak: float | None = None  # share of what the machine was measured to do
     copies: bool = False  # that share is of its copy bandwidth alone
     compiled: bool = True  # the peer has a compiled form
+    memory: str = ""  # our train.memory, one for time and peak memory alike
 
     @property
     def label(self):
@@ -54,11 +55,14 @@ class Line:
     def precision(self):
         return ["--bf16"] if self.bf16 else []
 
+    def ours(self):
+        return [*self.flags, *self.precision()] + (["--memory", self.memory] if self.memory else [])
+
 
 BATCH = ("--batch", "4")
 LINES = (
-    Line("train_step", "bench_model", "adversarial step, 4 clips", BATCH, False, 2.0, 0.4, 0.75),
-    Line("train_step", "bench_model", "adversarial step, 4 clips", BATCH, True, 2.5, 0.3, 0.60),
+    Line("train_step", "bench_model", "adversarial step, 4 clips, memory fast", BATCH, False, 2.0, 0.4, 0.75, memory="fast"),
+    Line("train_step", "bench_model", "adversarial step, 4 clips, memory low", BATCH, True, 2.5, 0.3, 0.60, memory="low"),
     Line("recogniser_step", "bench_model", "recogniser step, masked, 4 clips", BATCH, False, 1.4),
     Line("anonymise", "bench_model", "anonymise, 4 clips", BATCH, False, 1.15),
     Line("anonymise", "bench_model", "anonymise, 4 clips", BATCH, True, 1.4),
@@ -464,7 +468,7 @@ def main():
             ours, variants = shlex.split(a.between[0]), {"other": (shlex.split(a.between[1]), None)}
         else:
             cost = ["--cost"] if line.program == "bench_model" else []
-            ours = [str(a.build / "bench" / line.program), line.name, *line.flags, *line.precision(), *cost]
+            ours = [str(a.build / "bench" / line.program), line.name, *line.ours(), *cost]
             variants = peer_variants(line, a.python, a.threads, tcmalloc)
         results[line.label] = compare(line, ours, variants, a.rounds, peaks, a.threads)
         add_memory(results, lines)

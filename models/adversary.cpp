@@ -10,9 +10,9 @@ namespace {
 float as_weight(double weight) { return static_cast<float>(weight); }
 
 Tensor logits_of(const Recogniser& recogniser, Tape* tape, const RecogniserView& view, const DropPathDraw& drop,
-                 bool gathered, Activations early = Activations::kept) {
+                 bool gathered) {
   if (gathered) return recogniser.gathered(tape, view.input, compact(view.keep), drop);
-  return recogniser.masked(tape, view.input, view.keep, drop, {}, early);
+  return recogniser.masked(tape, view.input, view.keep, drop);
 }
 
 // What the anonymiser minimises of the privacy recogniser's logits, and its sign beside lambda_P.
@@ -173,7 +173,6 @@ AnonymiserStep::AnonymiserStep(const Stprivacy& anonymiser, const LabelledClips&
                                Activations activations)
     : anonymiser_(anonymiser),
       batch_(batch),
-      activations_(activations),
       pass_(anonymiser.train(&tape_, batch.input, noise, drop, {}, activations)) {}
 
 StepNumbers AnonymiserStep::finish(const AdversaryOptions& options, double weight) {
@@ -192,12 +191,12 @@ StepNumbers AnonymiserStep::gradients(const Recogniser& action, const Recogniser
   Tensor of_action, of_privacy;
   {  // one recogniser's activations at a time
     Tape tape;
-    of_action = action_loss(&tape, logits_of(action, &tape, view(), {}, false, activations_), batch_);
+    of_action = action_loss(&tape, logits_of(action, &tape, view(), {}, false), batch_);
     tape.backward({{of_action, as_weight(weight * options.action_weight)}});
   }
   {
     Tape tape;
-    const Tensor logits = logits_of(privacy, &tape, view(), {}, false, activations_);
+    const Tensor logits = logits_of(privacy, &tape, view(), {}, false);
     of_privacy = binary_cross_entropy(nullptr, logits, batch_.attributes);
     Tape::Term term = privacy_term(&tape, logits, batch_.attributes, options.privacy_term);
     term.weight *= as_weight(weight * options.privacy_weight);

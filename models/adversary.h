@@ -112,8 +112,7 @@ Tensor privacy_gradients(const Recogniser& privacy, const RecogniserView& view, 
                          const DropPathDraw& drop, bool gathered, double weight);
 
 // The anonymiser's pass, kept until its gradients are wanted: the recognisers may learn in between, while its
-// activations wait, or are `recomputed` when their turn comes, as are the first ones of the recognisers that it
-// then passes through.
+// activations wait, or are `recomputed` when their turn comes.
 class AnonymiserStep {
  public:
   AnonymiserStep(const Stprivacy& anonymiser, const LabelledClips& batch, const std::vector<Tensor>& noise,
@@ -136,7 +135,6 @@ class AnonymiserStep {
   const Stprivacy& anonymiser_;
   LabelledClips batch_;
   Tape tape_;
-  Activations activations_;
   StprivacyPass pass_;
 };
 

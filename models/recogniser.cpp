@@ -21,11 +21,10 @@ Recogniser::Recogniser(const Backend& backend, std::uint64_t seed, const Recogni
           options.vit.storage) {}
 
 Tensor Recogniser::classify(Tape* tape, Tensor x, const TokenView& view, std::int64_t B,
-                            const DropPathDraw& draw, const Observer& observe, Activations early) const {
+                            const DropPathDraw& draw, const Observer& observe) const {
   const DropPath drop(x.backend(), options_.vit, B, view.packing, draw);
-  const std::size_t first_kept = (trunk_.blocks.size() + 3) / 4;
   for (std::size_t i = 0; i < trunk_.blocks.size(); ++i) {
-    x = trunk_.block(tape, i, x, view, drop(i), i < first_kept ? early : Activations::kept);
+    x = trunk_.block(tape, i, x, view, drop(i));
     show(observe, numbered("block.", i), x);
   }
   const Tensor pooled = fc_norm_(tape, masked_mean(tape, x, view.keep, view.packing));
@@ -34,11 +33,11 @@ Tensor Recogniser::classify(Tape* tape, Tensor x, const TokenView& view, std::in
 }
 
 Tensor Recogniser::masked(Tape* tape, const ClipInput& input, const Tensor& keep, const DropPathDraw& drop,
-                          const Observer& observe, Activations early) const {
+                          const Observer& observe) const {
   const std::int64_t B = input.batch();
   const Tensor all = keep ? keep : Tensor::filled(parameters_.backend(), {B, options_.vit.tokens()}, 1.0f);
   const Tensor x = trunk_.embed(tape, input, observe);
-  return classify(tape, x, {all, {}}, B, drop, observe, early);
+  return classify(tape, x, {all, {}}, B, drop, observe);
 }
 
 Tensor Recogniser::gathered(Tape* tape, const ClipInput& input, const Kept& kept, const DropPathDraw& drop,

@@ -19,11 +19,9 @@ class Recogniser {
   Recogniser(const Backend& backend, std::uint64_t seed, const RecogniserOptions& options);
 
   // Masked form, for training through the decision: all tokens pass, keep (B, N) weighs attention and the mean.
-  // A keep that is not given counts as ones, smoothing included. Returns logits (B, outputs). `early`: what is
-  // kept for backward of the first quarter of the blocks; they are recomputed when the others have left the
-  // memory.
+  // A keep that is not given counts as ones, smoothing included. Returns logits (B, outputs).
   Tensor masked(Tape* tape, const ClipInput& input, const Tensor& keep, const DropPathDraw& drop = {},
-                const Observer& observe = {}, Activations early = Activations::kept) const;
+                const Observer& observe = {}) const;
   // Gathered form: only the tokens at `kept` pass, with plain attention. The same function but for the
   // smoothing of the masked softmax, at a fraction of the work; keep gets no gradient.
   Tensor gathered(Tape* tape, const ClipInput& input, const Kept& kept, const DropPathDraw& drop = {},
@@ -34,7 +32,7 @@ class Recogniser {
 
  private:
   Tensor classify(Tape* tape, Tensor x, const TokenView& view, std::int64_t B, const DropPathDraw& draw,
-                  const Observer& observe, Activations early = Activations::kept) const;
+                  const Observer& observe) const;
 
   RecogniserOptions options_;
   Trunk trunk_;

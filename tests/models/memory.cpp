@@ -117,19 +117,6 @@ TEST_CASE("recomputed blocks leave less waiting for backward") {
   CHECK(waiting(Activations::recomputed) < waiting(Activations::kept) / 2);
 }
 
-TEST_CASE("of a recogniser's first blocks only the inputs may wait") {
-  const Backend backend(Device::cpu);
-  const Players players(backend, options(Element::f32), Activations::kept);
-  const Tensor keep = Tensor::filled(backend, {kB, players.chosen.vit.tokens()}, 1.0f);
-  const auto waiting = [&](Activations early) {
-    const std::size_t before = backend.memory_use().in_use;
-    Tape tape;
-    const Tensor logits = players.action.masked(&tape, players.clips.input, keep, {}, {}, early);
-    return backend.memory_use().in_use - before;
-  };
-  CHECK(waiting(Activations::recomputed) < waiting(Activations::kept));
-}
-
 // Under the address sanitizer blocks lie apart, and the recognisers' ragged sizes seldom come again.
 #ifdef __SANITIZE_ADDRESS__
 constexpr bool kCut = false;

@@ -148,8 +148,7 @@ void add_networks(Schema& s, Recipe& r) {
       one_of({"fp32", "tf32", "bf16", "auto"}));
   s.add("train.memory", &r.train.memory,
         "what backward computes again instead of keeping it, to the same bits; fast: little; normal: also the "
-        "anonymiser's blocks while the recognisers learn, and a quarter of theirs when it does; low: the "
-        "blocks of all, for long clips",
+        "anonymiser's blocks while the recognisers learn; low: the blocks of all, for long clips",
         one_of({"fast", "normal", "low"}));
   s.add("train.batch", &r.train.batch, "clips of a step", between(1, 65536));
   s.add("train.accumulate", &r.train.accumulate, "batches whose gradients make one step", between(1, 4096));
