@@ -13,14 +13,11 @@ std::size_t whole(std::size_t bytes, std::size_t grain) {
   return std::max<std::size_t>(1, (bytes + grain - 1) / grain) * grain;
 }
 
-// The bytes of a new segment. Few hold all small blocks. A large block has one to itself, of a size that others
-// of about its own fit as well, so that the gradients of one network lie where another's were: powers of two
-// with three steps between.
+// The bytes of a new segment. Few hold all small blocks. A large block has one to itself, with a sixteenth
+// more: so that the gradients of one network lie where another's were, whose head has more outputs.
 std::size_t roomy(std::size_t bytes, std::size_t held) {
   if (bytes < kSegment) return std::max(kSegment, whole(held / 4, kSegment));
-  std::size_t step = kSegment / 4;
-  while (step * 8 < bytes) step *= 2;
-  return whole(bytes, step);
+  return whole(bytes + bytes / 16, kSegment / 16);
 }
 
 }  // namespace
