@@ -141,7 +141,7 @@ FootageStore::Whole FootageStore::from_disk(std::size_t item) {
   Footage footage;
   footage.frames = stored->frames();
   if (!show_stored(*stored, all_numbers(stored->frames()), appending(footage))) return decode(item);
-  return {.frames = whole.frames, .footage = memory_->keep({paths_[item], short_side_}, std::move(footage))};
+  return {.frames = whole.frames, .footage = keep(item, std::move(footage))};
 }
 
 // The key of an item's entry on disk; nothing where there is no disk, or frames are not stored as they are.
@@ -183,7 +183,11 @@ FootageStore::Whole FootageStore::decode(std::size_t item) {
   show_held(item, *source, all_numbers(frames), appending(footage));
   // A file that was exchanged meanwhile must not leave its frames under the other's key.
   if (to_disk && disk_->key_of(paths_[item]) == key) disk_->write(*key, footage);
-  return {.frames = frames, .footage = memory_->keep({paths_[item], short_side_}, std::move(footage))};
+  return {.frames = frames, .footage = keep(item, std::move(footage))};
+}
+
+std::shared_ptr<const Footage> FootageStore::keep(std::size_t item, Footage footage) {
+  return memory_->keep({paths_[item], short_side_}, std::move(footage));
 }
 
 bool FootageStore::room_for(std::size_t bytes) const {

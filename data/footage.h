@@ -84,6 +84,7 @@ class FootageStore {
 
  private:
   bool room_for(std::size_t bytes) const;
+  std::shared_ptr<const Footage> keep(std::size_t item, Footage footage);
   Whole decode(std::size_t item);
   std::optional<std::uint64_t> key_of(std::size_t item);
   Whole from_disk(std::size_t item);
