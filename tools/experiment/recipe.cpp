@@ -185,6 +185,8 @@ void add_phases(Schema& s, Recipe& r) {
   s.add("adversarial.ratio_weight", &a.ratio_weight, "weight of L_Spars", at_least(0));
   s.add("adversarial.gathered_update", &a.gathered_update, "recognisers learn on kept tokens only");
   s.add("adversarial.freeze_sparsifier", &a.freeze_sparsifier, "only the last blocks and the pixel head learn");
+  s.add("adversarial.privacy_recognisers", &a.privacy_recognisers,
+        "how many read what is private; the anonymiser listens to them in turns", between(1, 16));
   s.add("adversarial.recogniser_steps", &a.recogniser_steps,
         "batches the recognisers learn for each of the anonymiser's", between(1, 1000));
   s.add("adversarial.recogniser_warmup", &a.recogniser_warmup,

@@ -1,10 +1,10 @@
-// Phase 2 (equation 13): the anonymiser against two recognisers that keep learning.
+// Phase 2 (equation 13): the anonymiser against recognisers that keep learning.
 #include <cmath>
 #include <optional>
 
 #include "engine/rng.h"
 #include "engine/schedule.h"
-#include "tools/experiment/stage.h"
+#include "tools/experiment/rival.h"
 
 namespace stp {
 
@@ -30,16 +30,10 @@ class AdversarialStage : public Stage {
         recipe_(e.recipe.adversarial),
         parts_(e.recipe.train.accumulate),
         steps_(e.steps(recipe_.steps, recipe_.epochs, clips_of_step())),
-        action_(e.backend, stream_id("action", {e.seed()}),
-                e.recipe.recogniser_for(static_cast<std::int64_t>(e.data.classes.size()))),
-        privacy_(e.backend, stream_id("privacy", {e.seed(), 0}),
-                 e.recipe.recogniser_for(static_cast<std::int64_t>(e.data.attributes.size()))),
+        action_(Rival::of_actions(e)),
         learner_("anonymiser", e.anonymiser->parameters(), e.recipe.optimizer, e.recipe.model.depth),
-        action_learner_("action", action_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
-        privacy_learner_("privacy", privacy_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
         feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial"), e.footage) {
-    e.start_network(action_.parameters(), action_.options().vit);
-    e.start_network(privacy_.parameters(), privacy_.options().vit);
+    for (int i = 0; i < recipe_.privacy_recognisers; ++i) privacy_.push_back(Rival::of_privacy(e, i));
     if (recipe_.freeze_sparsifier) freeze_sparsifier();
   }
 
@@ -49,7 +43,7 @@ class AdversarialStage : public Stage {
 
   std::vector<LogField> step(std::int64_t number) override {
     number_ = number;
-    if (restarts(number)) restart_attacker();
+    if (restarts(number)) restart_privacy();
     told_.clear();
     norms_.clear();
     const bool simultaneous = recipe_.order == "simultaneous";
@@ -71,13 +65,13 @@ class AdversarialStage : public Stage {
 
   void save(CheckpointBuilder& builder) const override {
     learner_.save(builder, false);
-    action_learner_.save(builder, true);
-    privacy_learner_.save(builder, true);
+    action_->learner().save(builder, true);
+    for (const auto& rival : privacy_) rival->learner().save(builder, true);
   }
   void restore(const Checkpoint& checkpoint) override {
     learner_.restore(checkpoint, false);
-    action_learner_.restore(checkpoint, true);
-    privacy_learner_.restore(checkpoint, true);
+    action_->learner().restore(checkpoint, true);
+    for (const auto& rival : privacy_) rival->learner().restore(checkpoint, true);
   }
 
  private:
@@ -102,10 +96,16 @@ class AdversarialStage : public Stage {
                            number % recipe_.restart_every >= recipe_.catch_up;
     return number < recipe_.recogniser_warmup || !caught_up;
   }
-  void restart_attacker() {
+  void restart_privacy() {
     const auto generation = static_cast<std::uint64_t>(number_ / recipe_.restart_every);
-    privacy_learner_.restart(stream_id("privacy", {e_.seed(), generation}));
-    e_.start_network(privacy_.parameters(), privacy_.options().vit);
+    for (const auto& rival : privacy_) rival->restart(generation);
+  }
+
+  // Of several that read what is private, the anonymiser listens to one at a time. All of them learn in every
+  // step, which costs little on kept tokens; its own pass through a recogniser costs much.
+  Rival& heard() const {
+    const std::int64_t turn = recipe_.order == "alternate" ? number_ / 2 : number_;
+    return *privacy_[static_cast<std::size_t>(turn) % privacy_.size()];
   }
 
   // As the released code's freezing: embeddings, the blocks before the last scorer and the scorers stay as they
@@ -151,30 +151,40 @@ class AdversarialStage : public Stage {
       for (int part = 0; part < parts_; ++part) {
         held = pass(batches[static_cast<std::size_t>(part)], round, part);
         const RecogniserView view = held->view();
-        const LabelledClips& batch = batches[static_cast<std::size_t>(part)];
-        StepNumbers& numbers = told_.emplace_back();
-        numbers.action = action_gradients(action_, view, batch, drop_draw(e_, "action", number_, part),
-                                          recipe_.gathered_update, weight);
-        numbers.privacy = privacy_gradients(privacy_, view, batch, drop_draw(e_, "privacy", number_, part),
-                                            recipe_.gathered_update, weight);
+        teach(view, batches[static_cast<std::size_t>(part)], part, weight);
       }
-      issue(action_learner_, rate(recipe_.action));
-      issue(privacy_learner_, privacy_rate());
+      issue(action_->learner(), rate(recipe_.action));
+      for (const auto& rival : privacy_) issue(rival->learner(), privacy_rate());
     }
     if (!anonymiser_learns) return;
     for (int part = 0; part < parts_; ++part) {
       if (!held || parts_ > 1) held = pass(batches[static_cast<std::size_t>(part)], round, part);
-      told_.push_back(held->gradients(action_, privacy_, options(), weight));
+      told_.push_back(held->gradients(action_->network(), heard().network(), options(), weight));
     }
     issue(learner_, rate(recipe_.anonymiser));
   }
 
+  // Gradients of the recognisers' own losses on what the anonymiser shows of one part of the batch.
+  void teach(const RecogniserView& view, const LabelledClips& batch, int part, double weight) {
+    StepNumbers numbers;
+    numbers.action =
+        action_gradients(action_->network(), view, batch, drop_draw(e_, action_->name(), number_, part),
+                         recipe_.gathered_update, weight);
+    for (const auto& rival : privacy_) {
+      numbers.privacy =
+          privacy_gradients(rival->network(), view, batch, drop_draw(e_, rival->name(), number_, part),
+                            recipe_.gathered_update, weight);
+      told_.push_back(numbers);
+    }
+  }
+
+  // One backward pass for all: of several that read what is private, the one that is heard learns.
   void joint_step(const LabelledClips& batch, int round) {
-    told_.push_back(
-        pass(batch, round, 0)
-            ->joint_gradients(action_, privacy_, drop_draw(e_, "recognisers", number_, round), options(), 1));
-    issue(action_learner_, rate(recipe_.action));
-    issue(privacy_learner_, privacy_rate());
+    told_.push_back(pass(batch, round, 0)
+                        ->joint_gradients(action_->network(), heard().network(),
+                                          drop_draw(e_, "recognisers", number_, round), options(), 1));
+    issue(action_->learner(), rate(recipe_.action));
+    issue(heard().learner(), privacy_rate());
     issue(learner_, rate(recipe_.anonymiser));
   }
 
@@ -207,8 +217,9 @@ class AdversarialStage : public Stage {
   AdversarialRecipe recipe_;
   int parts_;
   std::int64_t steps_;
-  Recogniser action_, privacy_;
-  Learner learner_, action_learner_, privacy_learner_;
+  std::unique_ptr<Rival> action_;
+  std::vector<std::unique_ptr<Rival>> privacy_;
+  Learner learner_;
   Feed feed_;
   std::int64_t number_ = 0;
   std::vector<StepNumbers> told_;                         // by this step, in order

@@ -8,7 +8,7 @@
 #include "engine/rng.h"
 #include "models/baselines/frame_net.h"
 #include "models/baselines/objectives.h"
-#include "tools/experiment/stage.h"
+#include "tools/experiment/rival.h"
 
 namespace stp {
 
@@ -56,13 +56,9 @@ class RewriterAdversarial : public Stage {
       : e_(e),
         recipe_(e.recipe.adversarial),
         steps_(e.steps(recipe_.steps, recipe_.epochs, e.recipe.train.batch)),
-        action_(e.backend, stream_id("action", {e.seed()}),
-                e.recipe.recogniser_for(static_cast<std::int64_t>(e.data.classes.size()))),
+        action_(Rival::of_actions(e)),
         learner_("rewriter", e.rewriter->parameters(), e.recipe.optimizer, 1),
-        action_learner_("action", action_.parameters(), e.recipe.optimizer, e.recipe.recogniser.depth),
-        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial"), e.footage) {
-    e.start_network(action_.parameters(), action_.options().vit);
-  }
+        feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial"), e.footage) {}
 
   std::string name() const override { return "adversarial"; }
   std::int64_t steps() const override { return steps_; }
@@ -78,12 +74,12 @@ class RewriterAdversarial : public Stage {
 
   void save(CheckpointBuilder& builder) const override {
     learner_.save(builder, false);
-    action_learner_.save(builder, true);
+    action_->learner().save(builder, true);
     for (const Learner* other : others()) other->save(builder, true);
   }
   void restore(const Checkpoint& checkpoint) override {
     learner_.restore(checkpoint, false);
-    action_learner_.restore(checkpoint, true);
+    action_->learner().restore(checkpoint, true);
     for (Learner* other : others()) other->restore(checkpoint, true);
   }
 
@@ -112,17 +108,17 @@ class RewriterAdversarial : public Stage {
 
   void learn_action(const ClipInput& shown, const LabelledClips& batch) {
     Tape tape;
-    const DropPathDraw drop = drop_draw(e_, "action", number_, 0);
-    const Tensor loss = action_loss(&tape, logits_of(&tape, action_, shown, batch, drop), batch);
+    const DropPathDraw drop = drop_draw(e_, action_->name(), number_, 0);
+    const Tensor loss = action_loss(&tape, logits_of(&tape, action_->network(), shown, batch, drop), batch);
     tape.backward({term("action", loss, 1)});
-    action_learner_.step(where(), rate(recipe_.action));
+    action_->learner().step(where(), rate(recipe_.action));
   }
 
   Experiment& e_;
   AdversarialRecipe recipe_;
   std::int64_t steps_;
-  Recogniser action_;
-  Learner learner_, action_learner_;
+  std::unique_ptr<Rival> action_;
+  Learner learner_;
   Feed feed_;
   std::int64_t number_ = 0;
   std::vector<LogField> fields_;
@@ -133,16 +129,7 @@ class RewriterAdversarial : public Stage {
 class Vita : public RewriterAdversarial {
  public:
   explicit Vita(Experiment& e) : RewriterAdversarial(e) {
-    for (int i = 0; i < e.recipe.method.attackers; ++i) {
-      const auto index = static_cast<std::uint64_t>(i);
-      attackers_.push_back(std::make_unique<Recogniser>(
-          e.backend, stream_id("privacy", {e.seed(), index}),
-          e.recipe.recogniser_for(static_cast<std::int64_t>(e.data.attributes.size()))));
-      const Recogniser& attacker = *attackers_.back();
-      e.start_network(attacker.parameters(), attacker.options().vit);
-      learners_.push_back(std::make_unique<Learner>(fmt::format("privacy_{}", i), attacker.parameters(),
-                                                    e.recipe.optimizer, e.recipe.recogniser.depth));
-    }
+    for (int i = 0; i < e.recipe.method.attackers; ++i) attackers_.push_back(Rival::of_privacy(e, i));
   }
 
  protected:
@@ -153,11 +140,12 @@ class Vita : public RewriterAdversarial {
     const Tensor redrawn = rewriter().redraw(&tape, clips, NormMode::training);
     learn_recognisers(rewriter().normalised(nullptr, redrawn.detach()), batch);
     if (warm_up || catching_up()) return;
-    const Frozen a(action_.parameters());  // until the tape has run
+    const Frozen a(action_->network().parameters());  // until the tape has run
     std::vector<std::unique_ptr<Frozen>> frozen;
-    for (const auto& attacker : attackers_) frozen.push_back(std::make_unique<Frozen>(attacker->parameters()));
+    for (const auto& attacker : attackers_)
+      frozen.push_back(std::make_unique<Frozen>(attacker->network().parameters()));
     const ClipInput shown = rewriter().normalised(&tape, redrawn);
-    const Tensor action = action_loss(&tape, logits_of(&tape, action_, shown, batch), batch);
+    const Tensor action = action_loss(&tape, logits_of(&tape, action_->network(), shown, batch), batch);
     const Tensor privacy = least_confused(tape, shown, batch);
     tape.backward({term("kept_action", action, recipe_.lambda_action),
                    term("confusion", privacy, recipe_.lambda_privacy)});
@@ -166,18 +154,15 @@ class Vita : public RewriterAdversarial {
 
   std::vector<Learner*> others() const override {
     std::vector<Learner*> all;
-    for (const auto& learner : learners_) all.push_back(learner.get());
+    for (const auto& attacker : attackers_) all.push_back(&attacker->learner());
     return all;
   }
 
  private:
   void restart_where_due() {
     if (recipe_.restart_every == 0 || number_ == 0 || number_ % recipe_.restart_every != 0) return;
-    for (std::size_t i = 0; i < learners_.size(); ++i) {
-      const auto generation = static_cast<std::uint64_t>(number_ / recipe_.restart_every);
-      learners_[i]->restart(stream_id("privacy", {e_.seed(), i, generation}));
-      e_.start_network(attackers_[i]->parameters(), attackers_[i]->options().vit);
-    }
+    const auto generation = static_cast<std::uint64_t>(number_ / recipe_.restart_every);
+    for (const auto& attacker : attackers_) attacker->restart(generation);
   }
   bool catching_up() const {
     return recipe_.restart_every > 0 && number_ >= recipe_.restart_every &&
@@ -186,12 +171,12 @@ class Vita : public RewriterAdversarial {
 
   void learn_recognisers(const ClipInput& shown, const LabelledClips& batch) {
     learn_action(shown, batch);
-    for (std::size_t i = 0; i < attackers_.size(); ++i) {
+    for (const auto& attacker : attackers_) {
       Tape tape;
-      const std::string who = fmt::format("privacy_{}", i);
-      const Tensor logits = logits_of(&tape, *attackers_[i], shown, batch, drop_draw(e_, who, number_, 0));
-      tape.backward({term(who, binary_cross_entropy(&tape, logits, batch.attributes), 1)});
-      learners_[i]->step(where(), rate(recipe_.privacy));
+      const Tensor logits =
+          logits_of(&tape, attacker->network(), shown, batch, drop_draw(e_, attacker->name(), number_, 0));
+      tape.backward({term(attacker->name(), binary_cross_entropy(&tape, logits, batch.attributes), 1)});
+      attacker->learner().step(where(), rate(recipe_.privacy));
     }
   }
 
@@ -204,18 +189,17 @@ class Vita : public RewriterAdversarial {
     std::size_t worst = 0;
     double highest = -std::numeric_limits<double>::infinity();
     for (std::size_t i = 0; i < attackers_.size(); ++i) {
-      const Tensor logits = logits_of(nullptr, *attackers_[i], shown, batch);
+      const Tensor logits = logits_of(nullptr, attackers_[i]->network(), shown, batch);
       const double loss = confusion_loss(nullptr, logits, form).item();
       if (loss > highest) {
         highest = loss;
         worst = i;
       }
     }
-    return confusion_loss(&tape, logits_of(&tape, *attackers_[worst], shown, batch), form);
+    return confusion_loss(&tape, logits_of(&tape, attackers_[worst]->network(), shown, batch), form);
   }
 
-  std::vector<std::unique_ptr<Recogniser>> attackers_;
-  std::vector<std::unique_ptr<Learner>> learners_;
+  std::vector<std::unique_ptr<Rival>> attackers_;
 };
 
 // SPAct (Dave et al., CVPR 2022): no privacy labels; the private is what makes two frames of a video alike.
@@ -257,10 +241,10 @@ class Spact : public RewriterAdversarial {
 
   void learn_anonymiser(const Tensor& clips, const LabelledClips& batch) {
     Tape tape;
-    const Frozen a(action_.parameters()), v(views_.parameters());
+    const Frozen a(action_->network().parameters()), v(views_.parameters());
     const Tensor redrawn = rewriter().redraw(&tape, clips, NormMode::training);
     const ClipInput shown = rewriter().normalised(&tape, redrawn);
-    const Tensor action = action_loss(&tape, logits_of(&tape, action_, shown, batch), batch);
+    const Tensor action = action_loss(&tape, logits_of(&tape, action_->network(), shown, batch), batch);
     const Tensor views = likeness(&tape, redrawn, NormMode::evaluation);
     tape.backward({term("kept_action", action, recipe_.lambda_action),
                    term("kept_views", views, -recipe_.lambda_privacy)});
@@ -304,7 +288,7 @@ class Collective : public RewriterAdversarial {
       learn_action(batch.input, batch);
       return;
     }
-    const Frozen a(action_.parameters());
+    const Frozen a(action_->network().parameters());
     const Tensor clips = rewriter().clips(batch.input);
     Random random(e_.seed(), stream_id("noise", {static_cast<std::uint64_t>(number_)}));
     std::vector<float> noise(static_cast<std::size_t>(clips.elements()));
@@ -336,11 +320,11 @@ class Collective : public RewriterAdversarial {
     const std::string shallow = numbered("block.", (depth + 2) / 3 - 1),
                       deep = numbered("block.", (2 * depth + 2) / 3 - 1);
     Features f;
-    f.logits =
-        action_.gathered(tape, shown, all_tokens(batch), {}, [&](const std::string& name, const Tensor& x) {
-          if (name == shallow) f.shallow = x;
-          if (name == deep) f.deep = x;
-        });
+    f.logits = action_->network().gathered(tape, shown, all_tokens(batch), {},
+                                           [&](const std::string& name, const Tensor& x) {
+                                             if (name == shallow) f.shallow = x;
+                                             if (name == deep) f.deep = x;
+                                           });
     return f;
   }
 };

@@ -1,0 +1,43 @@
+// Several recognisers that read what is private: to which of them the anonymiser listens.
+#include <cstring>
+
+#include "tests/system/workplace.h"
+
+namespace stp {
+namespace {
+
+using test::Ended;
+using test::Workplace;
+
+// The values of the anonymiser after that many adversarial steps, without what the file says of the recipe.
+std::string trained_anonymiser(const Workplace& place, int privacy_recognisers, int steps) {
+  const std::string run = fmt::format("run_{}_{}", privacy_recognisers, steps);
+  const Ended ended =
+      place.begin(run, {"--set", fmt::format("adversarial.privacy_recognisers={}", privacy_recognisers),     //
+                        "--set", fmt::format("adversarial.steps={}", steps),                                 //
+                        "--set", "adversarial.recogniser_warmup=0", "--set", "adversarial.restart_every=0",  //
+                        "--set", "init.steps=3", "--set", "evaluate.steps=1", "--set", "evaluate.raw=false"});
+  INFO(ended.messages);
+  REQUIRE(ended.code == 0);
+  const std::string file = content(place / run / "anonymiser.safetensors");
+  std::uint64_t header = 0;
+  REQUIRE(file.size() > sizeof(header));
+  std::memcpy(&header, file.data(), sizeof(header));
+  REQUIRE(file.size() > sizeof(header) + header);
+  return file.substr(sizeof(header) + header);
+}
+
+TEST_CASE("rivals: the anonymiser listens to the privacy recognisers in turns") {
+  const Workplace place;
+  const auto after = [&](int privacy_recognisers, int steps) {
+    return trained_anonymiser(place, privacy_recognisers, steps);
+  };
+  // In parentheses: not to be printed.
+  CHECK((after(1, 1) == after(2, 1)));  // the first step is the first recogniser's
+  CHECK((after(2, 2) == after(3, 2)));  // the second the second's, whoever else learns
+  CHECK((after(1, 2) != after(2, 2)));
+  CHECK((after(2, 3) != after(3, 3)));  // of two, the first is heard again
+}
+
+}  // namespace
+}  // namespace stp
