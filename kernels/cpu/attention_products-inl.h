@@ -1,5 +1,5 @@
 // Where the tokens of one attention head lie, in which order its keys are taken, and its products in two kinds
-// of arithmetic. Included once per instruction set, as simd-inl.h is, by attention.cpp alone, which tells the
+// of arithmetic. Included once per instruction set, as simd-inl.h is; attention_forward.cpp tells the
 // plan.
 #if defined(STP_KERNELS_CPU_ATTENTION_PRODUCTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef STP_KERNELS_CPU_ATTENTION_PRODUCTS_INL_H_
@@ -70,15 +70,15 @@ struct KeyOrder {
 };
 
 // One row of a part (0 q, 1 k, 2 v) as `pitch` floats.
-void copy_row(const In& from, const Head& head, std::size_t part, std::size_t token, float* to,
-              std::size_t pitch) {
+inline void copy_row(const In& from, const Head& head, std::size_t part, std::size_t token, float* to,
+                     std::size_t pitch) {
   load_row(from, head.qkv(token, part), head.width, to);
   std::fill(to + head.width, to + pitch, 0.0f);
 }
 
 // Keys or values in their order.
-void copy_keys(const In& from, const Head& head, const KeyOrder& order, std::size_t part, float* to,
-               std::size_t pitch) {
+inline void copy_keys(const In& from, const Head& head, const KeyOrder& order, std::size_t part, float* to,
+                      std::size_t pitch) {
   for (std::size_t j = 0; j < head.tokens; ++j)
     copy_row(from, head, part, order.token_at(j), to + j * pitch, pitch);
 }

@@ -84,13 +84,17 @@ std::vector<OpCase> linear_cases(Scale scale) {
             linear_case({rows, 384, 384}, true, true, Activation::none), mlp_case(rows, 384, 1536, true)};
   }
   std::vector<OpCase> cases;
-  for (const LinearSizes& s : {LinearSizes{1, 1, 1}, LinearSizes{3, 17, 5}, LinearSizes{33, 48, 65}}) {
+  // The last is wide enough for the processor to take its passes apart (kernels/cpu/linear.cpp).
+  for (const LinearSizes& s :
+       {LinearSizes{1, 1, 1}, LinearSizes{3, 17, 5}, LinearSizes{33, 48, 65}, LinearSizes{18, 256, 259}}) {
     cases.push_back(linear_case(s, true, false, Activation::none));
     cases.push_back(linear_case(s, true, true, Activation::none));
     cases.push_back(linear_case(s, false, false, Activation::none));
     cases.push_back(linear_case(s, true, false, Activation::gelu));
   }
   cases.push_back(linear_case({5, 7, 9}, false, true, Activation::none));
+  cases.push_back(linear_case({3, 257, 260}, false, true, Activation::none));
+  cases.push_back(linear_case({3, 257, 260}, false, false, Activation::gelu));
   cases.push_back(mlp_case(5, 6, 24, true));
   cases.push_back(mlp_case(17, 9, 33, false));
   return cases;
