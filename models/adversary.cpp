@@ -168,6 +168,14 @@ Tensor privacy_gradients(const Recogniser& privacy, const RecogniserView& view, 
   return loss;
 }
 
+Tensor mask_gradients(const MaskRecogniser& mask, const Tensor& keep, const LabelledClips& batch,
+                      double weight) {
+  Tape tape;
+  const Tensor loss = binary_cross_entropy(&tape, mask(&tape, keep.detach()), batch.attributes);
+  tape.backward({{loss, as_weight(weight)}});
+  return loss;
+}
+
 AnonymiserStep::AnonymiserStep(const Stprivacy& anonymiser, const LabelledClips& batch,
                                const std::vector<Tensor>& noise, const DropPathDraw& drop,
                                Activations activations)
@@ -185,6 +193,21 @@ StepNumbers AnonymiserStep::finish(const AdversaryOptions& options, double weigh
   return numbers;
 }
 
+Tensor AnonymiserStep::hide_from(const MaskRecogniser& mask, const AdversaryOptions& options, double weight) {
+  const Frozen no_mask(mask.parameters());
+  Tape tape;
+  const Tensor logits = mask(&tape, pass_.keep);
+  backward_privacy(tape, logits, options, weight);
+  return binary_cross_entropy(nullptr, logits, batch_.attributes);
+}
+
+void AnonymiserStep::backward_privacy(Tape& tape, const Tensor& logits, const AdversaryOptions& options,
+                                      double weight) const {
+  Tape::Term term = privacy_term(&tape, logits, batch_.attributes, options.privacy_term);
+  term.weight *= as_weight(weight * options.privacy_weight);
+  tape.backward({term});
+}
+
 StepNumbers AnonymiserStep::gradients(const Recogniser& action, const Recogniser& privacy,
                                       const AdversaryOptions& options, double weight) {
   const Frozen no_action(action.parameters()), no_privacy(privacy.parameters());
@@ -198,9 +221,7 @@ StepNumbers AnonymiserStep::gradients(const Recogniser& action, const Recogniser
     Tape tape;
     const Tensor logits = logits_of(privacy, &tape, view(), {}, false);
     of_privacy = binary_cross_entropy(nullptr, logits, batch_.attributes);
-    Tape::Term term = privacy_term(&tape, logits, batch_.attributes, options.privacy_term);
-    term.weight *= as_weight(weight * options.privacy_weight);
-    tape.backward({term});
+    backward_privacy(tape, logits, options, weight);
   }
   StepNumbers numbers = finish(options, weight);
   numbers.action = of_action;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/readings.h"
+#include "models/mask_recogniser.h"
 #include "models/stprivacy.h"
 
 namespace stp {
@@ -110,6 +111,9 @@ Tensor action_gradients(const Recogniser& action, const RecogniserView& view, co
                         const DropPathDraw& drop, bool gathered, double weight);
 Tensor privacy_gradients(const Recogniser& privacy, const RecogniserView& view, const LabelledClips& batch,
                          const DropPathDraw& drop, bool gathered, double weight);
+// The same for one that sees only which tubelets are kept, keep (B, N).
+Tensor mask_gradients(const MaskRecogniser& mask, const Tensor& keep, const LabelledClips& batch,
+                      double weight);
 
 // The anonymiser's pass, kept until its gradients are wanted: the recognisers may learn in between, while its
 // activations wait, or are `recomputed` when their turn comes.
@@ -119,6 +123,11 @@ class AnonymiserStep {
                  const DropPathDraw& drop, Activations activations = Activations::kept);
   const StprivacyPass& pass() const { return pass_; }
   RecogniserView view() const { return view_of(pass_, batch_.input); }
+
+  // Leaves in the decision the gradient of what the anonymiser wants of a recogniser of its mask, weight
+  // lambda_P as of any other; one of the functions below passes it on. Returns that recogniser's loss. Not in
+  // the paper.
+  Tensor hide_from(const MaskRecogniser& mask, const AdversaryOptions& options, double weight);
 
   // Gradients of weight (L_Spars + lambda_A L_Action -+ lambda_P L_Privacy) for the anonymiser, through
   // recognisers that stay as they are (equation 13). Consumes the pass's tape.
@@ -130,6 +139,7 @@ class AnonymiserStep {
                               const AdversaryOptions& options, double weight);
 
  private:
+  void backward_privacy(Tape& tape, const Tensor& logits, const AdversaryOptions& options, double weight) const;
   StepNumbers finish(const AdversaryOptions& options, double weight);
 
   const Stprivacy& anonymiser_;

@@ -48,6 +48,11 @@ const std::vector<Row>& recipe_rows() {
        2,
        {"score_before"}},
       {"unknown order", {}, train_with("adversarial.order=\"random\""), 2, {"adversarial.order", "sequential"}},
+      {"mask without a decision",
+       {},
+       train_with("adversarial.mask_recogniser=true", "model.parts=\"anonymisation\""),
+       2,
+       {"mask_recogniser", "model.parts", "false"}},
       {"negative rate", {}, train_with("init.rate=-1"), 2, {"init.rate", "wanted"}},
       {"batch larger than the data", {}, train_with("train.batch=1000"), 2, {"train.batch", "1000"}},
 

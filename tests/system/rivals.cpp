@@ -10,10 +10,11 @@ using test::Ended;
 using test::Workplace;
 
 // The values of the anonymiser after that many adversarial steps, without what the file says of the recipe.
-std::string trained_anonymiser(const Workplace& place, int privacy_recognisers, int steps) {
-  const std::string run = fmt::format("run_{}_{}", privacy_recognisers, steps);
+std::string trained_anonymiser(const Workplace& place, int privacy_recognisers, int steps, bool mask = false) {
+  const std::string run = fmt::format("run_{}_{}_{}", privacy_recognisers, steps, mask);
   const Ended ended =
       place.begin(run, {"--set", fmt::format("adversarial.privacy_recognisers={}", privacy_recognisers),     //
+                        "--set", fmt::format("adversarial.mask_recogniser={}", mask),                        //
                         "--set", fmt::format("adversarial.steps={}", steps),                                 //
                         "--set", "adversarial.recogniser_warmup=0", "--set", "adversarial.restart_every=0",  //
                         "--set", "init.steps=3", "--set", "evaluate.steps=1", "--set", "evaluate.raw=false"});
@@ -40,6 +41,8 @@ TEST_CASE("rivals: the anonymiser listens to the privacy recognisers in turns") 
   CHECK((after(2, 2) == after(3, 2)));  // the second the second's, whoever else learns
   CHECK((after(1, 2) != after(2, 2)));
   CHECK((after(2, 3) != after(3, 3)));  // of two, the first is heard again
+  CHECK(
+      (trained_anonymiser(place, 1, 1, true) != after(1, 1)));  // whoever reads the mask is heard in every step
 }
 
 }  // namespace

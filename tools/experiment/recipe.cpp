@@ -187,6 +187,9 @@ void add_phases(Schema& s, Recipe& r) {
   s.add("adversarial.freeze_sparsifier", &a.freeze_sparsifier, "only the last blocks and the pixel head learn");
   s.add("adversarial.privacy_recognisers", &a.privacy_recognisers,
         "how many read what is private; the anonymiser listens to them in turns", between(1, 16));
+  s.add(
+      "adversarial.mask_recogniser", &a.mask_recogniser,
+      "one more reads what is private in which tubelets are kept; the anonymiser hides from it in every step");
   s.add("adversarial.recogniser_steps", &a.recogniser_steps,
         "batches the recognisers learn for each of the anonymiser's", between(1, 1000));
   s.add("adversarial.recogniser_warmup", &a.recogniser_warmup,
@@ -273,6 +276,11 @@ void Recipe::validate() const {
   check(adversarial.order != "simultaneous" || train.accumulate == 1,
         "recipe: adversarial.order = \"simultaneous\" is not built with train.accumulate above 1; choose "
         "\"sequential\"");
+  check(
+      !adversarial.mask_recogniser || (model.parts != "anonymisation" && !adversarial.freeze_sparsifier),
+      "recipe: adversarial.mask_recogniser reads where tubelets are kept, and with {} nothing is learnt there; "
+      "set it to false",
+      model.parts == "anonymisation" ? "model.parts = \"anonymisation\"" : "adversarial.freeze_sparsifier");
   check(adversarial.restart_every == 0 || adversarial.catch_up < adversarial.restart_every,
         "recipe: adversarial.catch_up {} must be below restart_every {}", adversarial.catch_up,
         adversarial.restart_every);

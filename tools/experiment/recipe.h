@@ -103,6 +103,7 @@ struct AdversarialRecipe {
   double lambda_privacy_ramp = 0;  // part of the phase over which lambda_privacy rises from 0
   bool gathered_update = true, freeze_sparsifier = false;
   int privacy_recognisers = 1;                   // all learn in every step; the anonymiser listens in turns
+  bool mask_recogniser = false;                  // one more reads what is private in the mask alone
   int recogniser_steps = 1;                      // batches the recognisers learn for each of the anonymiser's
   std::int64_t recogniser_warmup = 0;            // steps in which only the recognisers learn
   std::int64_t restart_every = 0, catch_up = 0;  // of the privacy recogniser; 0: never

@@ -1,30 +1,29 @@
 #include "tools/experiment/rival.h"
 
-#include "engine/rng.h"
-
 namespace stp {
 
-Rival::Rival(const Experiment& experiment, const std::string& name, std::size_t outputs)
-    : e_(experiment),
-      name_(name),
-      network_(e_.backend, stream_id(name, {e_.seed()}),
-               e_.recipe.recogniser_for(static_cast<std::int64_t>(outputs))),
-      learner_(name, network_.parameters(), e_.recipe.optimizer, e_.recipe.recogniser.depth) {
-  e_.start_network(network_.parameters(), network_.options().vit);
+namespace {
+
+std::unique_ptr<ClipRival> clip_rival(const Experiment& e, const std::string& name, std::size_t outputs) {
+  return std::make_unique<ClipRival>(e, name, e.recipe.recogniser.depth,
+                                     e.recipe.recogniser_for(static_cast<std::int64_t>(outputs)));
 }
 
-std::unique_ptr<Rival> Rival::of_actions(const Experiment& experiment) {
-  return std::unique_ptr<Rival>(new Rival(experiment, "action", experiment.data.classes.size()));
+}  // namespace
+
+std::unique_ptr<ClipRival> action_rival(const Experiment& e) {
+  return clip_rival(e, "action", e.data.classes.size());
 }
 
-std::unique_ptr<Rival> Rival::of_privacy(const Experiment& experiment, int index) {
-  return std::unique_ptr<Rival>(
-      new Rival(experiment, fmt::format("privacy_{}", index), experiment.data.attributes.size()));
+std::unique_ptr<ClipRival> privacy_rival(const Experiment& e, int index) {
+  return clip_rival(e, fmt::format("privacy_{}", index), e.data.attributes.size());
 }
 
-void Rival::restart(std::uint64_t generation) {
-  learner_.restart(stream_id(name_, {e_.seed(), generation}));
-  e_.start_network(network_.parameters(), network_.options().vit);
+std::unique_ptr<MaskRival> mask_rival(const Experiment& e) {
+  const std::int64_t layers = 1;
+  const VitOptions vit = e.recipe.vit();
+  return std::make_unique<MaskRival>(e, "mask", layers, vit.tokens(), vit.E,
+                                     static_cast<std::int64_t>(e.data.attributes.size()));
 }
 
 }  // namespace stp

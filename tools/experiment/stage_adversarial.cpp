@@ -30,10 +30,11 @@ class AdversarialStage : public Stage {
         recipe_(e.recipe.adversarial),
         parts_(e.recipe.train.accumulate),
         steps_(e.steps(recipe_.steps, recipe_.epochs, clips_of_step())),
-        action_(Rival::of_actions(e)),
+        action_(action_rival(e)),
         learner_("anonymiser", e.anonymiser->parameters(), e.recipe.optimizer, e.recipe.model.depth),
         feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial"), e.footage) {
-    for (int i = 0; i < recipe_.privacy_recognisers; ++i) privacy_.push_back(Rival::of_privacy(e, i));
+    for (int i = 0; i < recipe_.privacy_recognisers; ++i) privacy_.push_back(privacy_rival(e, i));
+    if (recipe_.mask_recogniser) mask_ = mask_rival(e);
     if (recipe_.freeze_sparsifier) freeze_sparsifier();
   }
 
@@ -45,6 +46,7 @@ class AdversarialStage : public Stage {
     number_ = number;
     if (restarts(number)) restart_privacy();
     told_.clear();
+    mask_told_.clear();
     norms_.clear();
     const bool simultaneous = recipe_.order == "simultaneous";
     for (int round = 0; round < recipe_.recogniser_steps; ++round) {
@@ -67,11 +69,13 @@ class AdversarialStage : public Stage {
     learner_.save(builder, false);
     action_->learner().save(builder, true);
     for (const auto& rival : privacy_) rival->learner().save(builder, true);
+    if (mask_) mask_->learner().save(builder, true);
   }
   void restore(const Checkpoint& checkpoint) override {
     learner_.restore(checkpoint, false);
     action_->learner().restore(checkpoint, true);
     for (const auto& rival : privacy_) rival->learner().restore(checkpoint, true);
+    if (mask_) mask_->learner().restore(checkpoint, true);
   }
 
  private:
@@ -99,11 +103,12 @@ class AdversarialStage : public Stage {
   void restart_privacy() {
     const auto generation = static_cast<std::uint64_t>(number_ / recipe_.restart_every);
     for (const auto& rival : privacy_) rival->restart(generation);
+    if (mask_) mask_->restart(generation);
   }
 
   // Of several that read what is private, the anonymiser listens to one at a time. All of them learn in every
   // step, which costs little on kept tokens; its own pass through a recogniser costs much.
-  Rival& heard() const {
+  ClipRival& heard() const {
     const std::int64_t turn = recipe_.order == "alternate" ? number_ / 2 : number_;
     return *privacy_[static_cast<std::size_t>(turn) % privacy_.size()];
   }
@@ -155,10 +160,12 @@ class AdversarialStage : public Stage {
       }
       issue(action_->learner(), rate(recipe_.action));
       for (const auto& rival : privacy_) issue(rival->learner(), privacy_rate());
+      if (mask_) issue(mask_->learner(), privacy_rate());
     }
     if (!anonymiser_learns) return;
     for (int part = 0; part < parts_; ++part) {
       if (!held || parts_ > 1) held = pass(batches[static_cast<std::size_t>(part)], round, part);
+      if (mask_) mask_told_.push_back(held->hide_from(mask_->network(), options(), weight));
       told_.push_back(held->gradients(action_->network(), heard().network(), options(), weight));
     }
     issue(learner_, rate(recipe_.anonymiser));
@@ -176,12 +183,18 @@ class AdversarialStage : public Stage {
                             recipe_.gathered_update, weight);
       told_.push_back(numbers);
     }
+    if (mask_) mask_told_.push_back(mask_gradients(mask_->network(), view.keep, batch, weight));
   }
 
   // One backward pass for all: of several that read what is private, the one that is heard learns.
   void joint_step(const LabelledClips& batch, int round) {
-    told_.push_back(pass(batch, round, 0)
-                        ->joint_gradients(action_->network(), heard().network(),
+    const std::unique_ptr<AnonymiserStep> held = pass(batch, round, 0);
+    if (mask_) {
+      mask_told_.push_back(mask_gradients(mask_->network(), held->view().keep, batch, 1));
+      mask_told_.push_back(held->hide_from(mask_->network(), options(), 1));
+      issue(mask_->learner(), privacy_rate());
+    }
+    told_.push_back(held->joint_gradients(action_->network(), heard().network(),
                                           drop_draw(e_, "recognisers", number_, round), options(), 1));
     issue(action_->learner(), rate(recipe_.action));
     issue(heard().learner(), privacy_rate());
@@ -196,6 +209,8 @@ class AdversarialStage : public Stage {
     for (StepNumbers& numbers : told_) numbers.note(readings);
     const std::size_t first_norm = readings.note({}) + 1;
     for (const auto& [learner, norm] : norms_) readings.note(norm);
+    std::size_t mask_loss = 0;
+    for (const Tensor& loss : mask_told_) mask_loss = readings.note(loss);
     readings.fetch();
     StepLosses losses;
     for (const StepNumbers& numbers : told_) {
@@ -209,20 +224,28 @@ class AdversarialStage : public Stage {
       learner->check_norm(where(), readings.number(first_norm + i));
       if (learner == &learner_) norm = readings.number(first_norm + i);
     }
-    return {{"action_loss", losses.action}, {"privacy_loss", losses.privacy},   {"ratio_loss", losses.ratio},
-            {"keep", losses.keep},          {"rate", rate(recipe_.anonymiser)}, {"norm", norm}};
+    std::vector<LogField> fields = {{"action_loss", losses.action},     {"privacy_loss", losses.privacy},
+                                    {"ratio_loss", losses.ratio},       {"keep", losses.keep},
+                                    {"rate", rate(recipe_.anonymiser)}, {"norm", norm}};
+    if (!mask_told_.empty()) {
+      check_finite(where(), "mask loss", readings.number(mask_loss));
+      fields.push_back({"mask_loss", readings.number(mask_loss)});
+    }
+    return fields;
   }
 
   Experiment& e_;
   AdversarialRecipe recipe_;
   int parts_;
   std::int64_t steps_;
-  std::unique_ptr<Rival> action_;
-  std::vector<std::unique_ptr<Rival>> privacy_;
+  std::unique_ptr<ClipRival> action_;
+  std::vector<std::unique_ptr<ClipRival>> privacy_;
+  std::unique_ptr<MaskRival> mask_;
   Learner learner_;
   Feed feed_;
   std::int64_t number_ = 0;
   std::vector<StepNumbers> told_;                         // by this step, in order
+  std::vector<Tensor> mask_told_;                         // losses of the mask's recogniser, likewise
   std::vector<std::pair<const Learner*, Tensor>> norms_;  // likewise
 };
 

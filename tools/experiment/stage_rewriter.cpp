@@ -56,7 +56,7 @@ class RewriterAdversarial : public Stage {
       : e_(e),
         recipe_(e.recipe.adversarial),
         steps_(e.steps(recipe_.steps, recipe_.epochs, e.recipe.train.batch)),
-        action_(Rival::of_actions(e)),
+        action_(action_rival(e)),
         learner_("rewriter", e.rewriter->parameters(), e.recipe.optimizer, 1),
         feed_(e.backend, e.recipe, e.data.train, e.recipe.train.batch, stream_id("adversarial"), e.footage) {}
 
@@ -117,7 +117,7 @@ class RewriterAdversarial : public Stage {
   Experiment& e_;
   AdversarialRecipe recipe_;
   std::int64_t steps_;
-  std::unique_ptr<Rival> action_;
+  std::unique_ptr<ClipRival> action_;
   Learner learner_;
   Feed feed_;
   std::int64_t number_ = 0;
@@ -129,7 +129,7 @@ class RewriterAdversarial : public Stage {
 class Vita : public RewriterAdversarial {
  public:
   explicit Vita(Experiment& e) : RewriterAdversarial(e) {
-    for (int i = 0; i < e.recipe.method.attackers; ++i) attackers_.push_back(Rival::of_privacy(e, i));
+    for (int i = 0; i < e.recipe.method.attackers; ++i) attackers_.push_back(privacy_rival(e, i));
   }
 
  protected:
@@ -199,7 +199,7 @@ class Vita : public RewriterAdversarial {
     return confusion_loss(&tape, logits_of(&tape, attackers_[worst]->network(), shown, batch), form);
   }
 
-  std::vector<std::unique_ptr<Rival>> attackers_;
+  std::vector<std::unique_ptr<ClipRival>> attackers_;
 };
 
 // SPAct (Dave et al., CVPR 2022): no privacy labels; the private is what makes two frames of a video alike.
