@@ -50,7 +50,7 @@ const std::vector<Row>& recipe_rows() {
       {"unknown order", {}, train_with("adversarial.order=\"random\""), 2, {"adversarial.order", "sequential"}},
       {"mask without a decision",
        {},
-       train_with("adversarial.mask_recogniser=true", "model.parts=\"anonymisation\""),
+       train_with("model.parts=\"anonymisation\""),
        2,
        {"mask_recogniser", "model.parts", "false"}},
       {"negative rate", {}, train_with("init.rate=-1"), 2, {"init.rate", "wanted"}},
