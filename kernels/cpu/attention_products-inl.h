@@ -1,6 +1,6 @@
 // Where the tokens of one attention head lie, in which order its keys are taken, and its products in two kinds
-// of arithmetic. Included once per instruction set, as simd-inl.h is; attention_forward.cpp tells the
-// plan.
+// of arithmetic. Included once per instruction set, as simd-inl.h is; attention_forward.cpp
+// tells the plan.
 #if defined(STP_KERNELS_CPU_ATTENTION_PRODUCTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef STP_KERNELS_CPU_ATTENTION_PRODUCTS_INL_H_
 #undef STP_KERNELS_CPU_ATTENTION_PRODUCTS_INL_H_

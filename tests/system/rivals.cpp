@@ -1,5 +1,7 @@
 // Several recognisers that read what is private: to which of them the anonymiser listens.
 #include <cstring>
+#include <map>
+#include <utility>
 
 #include "tests/system/workplace.h"
 

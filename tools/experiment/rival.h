@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "engine/rng.h"
 #include "models/mask_recogniser.h"
