@@ -261,4 +261,10 @@ Bytes Bytes::from(const Backend& backend, const Shape& shape, std::span<const st
   return t;
 }
 
+std::vector<std::uint8_t> Bytes::values() const {
+  std::vector<std::uint8_t> host(static_cast<std::size_t>(shape_.elements()));
+  backend().kernels().memory.download(host.data(), data(), host.size());
+  return host;
+}
+
 }  // namespace stp

@@ -168,6 +168,7 @@ class Bytes {
     return buffer_ ? static_cast<const std::uint8_t*>(buffer_->data()) : nullptr;
   }
   std::uint8_t* mutable_data() const { return static_cast<std::uint8_t*>(buffer_->data()); }
+  std::vector<std::uint8_t> values() const;
 
  private:
   Shape shape_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/delivery_noise.h"
+
 namespace stp {
 
 namespace {
@@ -128,6 +130,14 @@ StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::ve
   return pass;
 }
 
+// Log-probabilities (B, count, 2) of the tokens at `rows` (none: all N) under noise (B, N, 2): in their order
+// drawn decisions keep.
+Tensor Stprivacy::disturbed(const Tensor& logprob, const Tensor& noise, const Indices& rows) const {
+  const Tensor evidence = options_.decide_on_probability ? exponential(nullptr, logprob) : logprob;
+  const Tensor own = rows ? gather(nullptr, noise, rows) : noise;
+  return log_softmax(nullptr, add(nullptr, evidence, own.reshape(logprob.shape())));
+}
+
 Anonymised Stprivacy::anonymise(const ClipInput& input, const std::vector<double>& keep,
                                 const Observer& observe) const {
   const std::vector<double>& ratios = keep.empty() ? options_.keep : keep;
@@ -136,6 +146,8 @@ Anonymised Stprivacy::anonymise(const ClipInput& input, const std::vector<double
   const Backend& backend = parameters_.backend();
   const std::int64_t B = input.batch(), S = options_.vit.slots(), N = options_.vit.tokens();
   const bool by_slot = options_.selection == Selection::slot;
+  std::vector<Tensor> noise;
+  if (options_.delivery == Delivery::drawn) noise = delivery_noise(input, N, scorers_.size());
 
   Anonymised result;
   Left left = {B, S, N, {}, N};
@@ -149,7 +161,8 @@ Anonymised Stprivacy::anonymise(const ClipInput& input, const std::vector<double
       const std::int64_t segments = by_slot ? B * S : B, whole = by_slot ? N / S : N;
       const std::int64_t K = std::min(kept_of(whole, ratios[*m]), left.count * B / segments);
       check(K > 0, "anonymiser: a keep ratio of {} leaves none of {} tokens", ratios[*m], whole);
-      const Indices chosen = top_k(logprob.reshape({B * left.count, 2}), segments, K, false);
+      const Tensor order = noise.empty() ? logprob : disturbed(logprob, noise[*m], left.rows);
+      const Indices chosen = top_k(order.reshape({B * left.count, 2}), segments, K, false);
       left = left.choose(chosen);
       x = gather(nullptr, x, chosen.reshape({B * left.count})).reshape({B, left.count, x.size(2)});
     }

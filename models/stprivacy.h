@@ -12,6 +12,7 @@
 namespace stp {
 
 enum class Selection { slot, clip };  // the k best of each time slot (released code) or of the clip (paper)
+enum class Delivery { best, drawn };  // by scores alone (released code), or as in training (delivery_noise.h)
 enum class PixelHead { unbounded, bounded };  // as released, or into the range of a real picture, 8-bit rounded
 enum class Parts {
   both,
@@ -25,6 +26,7 @@ struct StprivacyOptions {
   std::vector<std::int64_t> score_before = {3, 6, 9};  // a scorer runs before each of these blocks, ascending
   std::vector<double> keep = {0.7, 0.49, 0.343};  // ratio of all tokens kept after each scorer: alpha^1, ^2, ^3
   Selection selection = Selection::slot;
+  Delivery delivery = Delivery::best;
   PixelHead pixel_head = PixelHead::unbounded;
   PixelRange pixel_range;  // of the bounded head, in normalised values
   Parts parts = Parts::both;
@@ -81,6 +83,7 @@ class Stprivacy {
   bool redraws() const { return options_.parts != Parts::sparsification; }
 
  private:
+  Tensor disturbed(const Tensor& logprob, const Tensor& noise, const Indices& rows) const;
   Tensor head(Tape* tape, const Tensor& x, const Observer& observe) const;
   std::optional<std::size_t> scorer_before(std::size_t block) const;
 

@@ -7,6 +7,7 @@
 #include "engine/optimizer.h"
 #include "engine/rng.h"
 #include "models/adversary.h"
+#include "models/delivery_noise.h"
 #include "tests/models/small.h"
 
 using namespace stp;
@@ -91,6 +92,74 @@ TEST_CASE("selection by slot keeps equal numbers in each slot, by clip the best 
       }
     }
   }
+}
+
+TEST_CASE("drawn delivery: as many as the best, the same for the same clip in any company, else by chance") {
+  const Backend backend(Device::cpu);
+  const std::int64_t B = 200, K = 2;
+  StprivacyOptions options = small_stprivacy();
+  options.delivery = Delivery::drawn;
+  options.score_before = {1};
+  options.keep = {static_cast<double>(K) / 6};
+  const Stprivacy model(backend, 1, options);
+  for (const Parameter& p : model.parameters().all()) {  // all tokens score alike: the choice is the noise's
+    if (p.name.starts_with("score_predictor."))
+      p.tensor.assign(std::vector<float>(static_cast<std::size_t>(p.shape.elements()), 0.0f));
+  }
+  const Tensor clips = normal(backend, {B, 3, 6, 8, 12}, "clip");
+  const std::vector<float> all = clips.values(), keep = model.anonymise({.clip = clips}).keep.values();
+  const std::size_t of_clip = all.size() / static_cast<std::size_t>(B);
+  std::vector<int> times(18);
+  for (std::size_t i = 0; i < keep.size(); ++i) times[i % 18] += keep[i] > 0.5f ? 1 : 0;
+  for (std::size_t slot = 0; slot < keep.size(); slot += 6) {
+    const auto first = keep.begin() + static_cast<std::ptrdiff_t>(slot);
+    CHECK(std::count(first, first + 6, 1.0f) == K);
+  }
+  // Of 200 clips each place is kept in a third: 66.7, deviation 6.7; five of them.
+  for (const int n : times) CHECK(std::abs(n - 66.7) <= 34);
+  // Alone, the eighth clip gets the decision that it got among the others.
+  const auto begin = all.begin() + static_cast<std::ptrdiff_t>(7 * of_clip);
+  const std::vector<float> eighth(begin, begin + static_cast<std::ptrdiff_t>(of_clip));
+  const std::vector<float> alone =
+      model.anonymise({.clip = Tensor::from(backend, {1, 3, 6, 8, 12}, eighth)}).keep.values();
+  CHECK(std::equal(alone.begin(), alone.end(), keep.begin() + 7 * 18));
+}
+
+TEST_CASE("drawn delivery: noise is drawn from what is read of frames, and scores count beside it") {
+  const Backend backend(Device::cpu);
+  std::vector<std::uint8_t> pixels(6 * 10 * 14 * 3);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * 7 % 251);
+  const auto frames = [&](const std::vector<std::uint8_t>& values, int left, std::uint8_t mirrored) {
+    ClipInput input;
+    input.frames.pixels = Bytes::from(backend, {1, 6, 10, 14, 3}, values);
+    input.frames.crop = Indices::from(backend, {1, 2}, std::vector<int>{0, left});
+    input.frames.flip = Bytes::from(backend, {1}, std::vector<std::uint8_t>{mirrored});
+    return delivery_noise(input, 18, 2)[1].values();
+  };
+  const std::vector<float> noise = frames(pixels, 1, 0);
+  CHECK(noise == frames(pixels, 1, 0));
+  CHECK(noise != frames(pixels, 2, 0));
+  CHECK(noise != frames(pixels, 1, 1));
+  ++pixels.back();
+  CHECK(noise != frames(pixels, 1, 0));
+  // Scores that differ by more than noise can: the best stay.
+  StprivacyOptions options = small_stprivacy();
+  options.delivery = Delivery::drawn;
+  options.keep = {0.67, 0.5, 0.34};
+  const Stprivacy drawn(backend, 1, options);
+  options.delivery = Delivery::best;
+  const Stprivacy best(backend, 1, options);
+  for (const Stprivacy* model : {&drawn, &best}) {
+    spread(model->parameters());
+    for (const Parameter& p : model->parameters().all()) {
+      if (!p.name.ends_with("out_conv.4.weight")) continue;
+      std::vector<float> far = p.tensor.values();
+      for (float& v : far) v *= 1e4f;
+      p.tensor.assign(far);
+    }
+  }
+  CHECK(drawn.anonymise(small_clip(backend)).keep.values() ==
+        best.anonymise(small_clip(backend)).keep.values());
 }
 
 TEST_CASE("dropped tubelets are exact zeros, and the bounded head stays in the range of a picture at 8 bits") {

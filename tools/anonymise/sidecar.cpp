@@ -48,6 +48,7 @@ std::string sidecar_text(const LoadedModel& model, const AnonymiseOptions& optio
     json["alpha"] = recipe.alpha;
   }
   json["keep_ratios"] = keep_ratios(model, options);
+  if (model.anonymiser->sparsifies()) json["delivery"] = recipe.delivery;
   json["kept"] = report.kept;
   if (learned) json["psnr_of_kept"] = report.psnr;
   json["output"] = output_of(options, report);

@@ -99,6 +99,11 @@ void add_model(Schema& s, ModelRecipe& m) {
   s.add("model.selection", &m.selection,
         "inference: the best of each time slot (released code) or of the clip (paper)",
         one_of({"slot", "clip"}));
+  s.add("model.delivery", &m.delivery,
+        "inference: the best by their scores (released code), or drawn with the noise of training, which hides "
+        "what "
+        "scores give away",
+        one_of({"best", "drawn"}));
   s.add("model.pixel_head", &m.pixel_head,
         "unbounded as released, or bounded to a real picture's range in 8 bits",
         one_of({"unbounded", "bounded"}));
@@ -312,6 +317,7 @@ StprivacyOptions Recipe::stprivacy() const {
   o.score_before = model.score_before;
   o.keep = model.keep.empty() ? cumulative_keep(model.alpha, model.score_before.size()) : model.keep;
   o.selection = model.selection == "slot" ? Selection::slot : Selection::clip;
+  o.delivery = model.delivery == "drawn" ? Delivery::drawn : Delivery::best;
   o.pixel_head = model.pixel_head == "bounded" ? PixelHead::bounded : PixelHead::unbounded;
   o.pixel_range = pixel_range();
   o.parts = model.parts == "both"

@@ -64,7 +64,8 @@ struct ModelRecipe {
   std::vector<std::int64_t> score_before = {3, 6, 9};
   double alpha = 0.7;
   std::vector<double> keep;  // empty: alpha, alpha^2, ...
-  std::string selection = "slot", pixel_head = "bounded", parts = "both", gumbel_input = "logprob";
+  std::string selection = "slot", delivery = "best", pixel_head = "bounded", parts = "both",
+              gumbel_input = "logprob";
   double temperature = 1, smoothing = 1e-6;
   std::string score_scale = "head";
   bool scorer_norm = true, spatial_level = true, temporal_level = true;

@@ -19,8 +19,8 @@ using Json = nlohmann::ordered_json;
 bool may_change(const std::string& key) {
   constexpr std::array<std::string_view, 5> kGroups = {"evaluate.", "recogniser.", "optimizer.", "weights.",
                                                        "data."};
-  constexpr std::array<std::string_view, 6> kKeys = {"name",       "seed",        "train.batch",
-                                                     "model.keep", "model.alpha", "model.selection"};
+  constexpr std::array<std::string_view, 7> kKeys = {
+      "name", "seed", "train.batch", "model.keep", "model.alpha", "model.selection", "model.delivery"};
   if (key == "data.mean" || key == "data.deviation") return false;
   return std::ranges::any_of(kGroups, [&](std::string_view group) { return key.starts_with(group); }) ||
          std::ranges::find(kKeys, key) != kKeys.end();
@@ -33,6 +33,7 @@ bool same_on_raw(const Recipe& a, Recipe b) {
   b.model.alpha = a.model.alpha;
   b.model.keep = a.model.keep;
   b.model.selection = a.model.selection;
+  b.model.delivery = a.model.delivery;
   b.evaluate.attackers = a.evaluate.attackers;
   b.evaluate.mask_attackers = a.evaluate.mask_attackers;
   return resolved(a) == resolved(b);
