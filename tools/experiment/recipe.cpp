@@ -100,9 +100,7 @@ void add_model(Schema& s, ModelRecipe& m) {
         "inference: the best of each time slot (released code) or of the clip (paper)",
         one_of({"slot", "clip"}));
   s.add("model.delivery", &m.delivery,
-        "inference: the best by their scores (released code), or drawn with the noise of training, which hides "
-        "what "
-        "scores give away",
+        "inference: the highest scores (released code), or drawn with the noise of training",
         one_of({"best", "drawn"}));
   s.add("model.pixel_head", &m.pixel_head,
         "unbounded as released, or bounded to a real picture's range in 8 bits",
