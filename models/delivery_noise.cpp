@@ -1,7 +1,5 @@
 #include "models/delivery_noise.h"
 
-#include <cmath>
-
 #include "engine/digest.h"
 #include "engine/rng.h"
 
@@ -37,15 +35,13 @@ std::vector<std::uint64_t> digests_of(const ClipInput& input) {
 std::vector<Tensor> delivery_noise(const ClipInput& input, std::int64_t N, std::size_t scorers) {
   const Backend backend = input.clip ? input.clip.backend() : input.frames.pixels.backend();
   const std::vector<std::uint64_t> seeds = digests_of(input);
-  const auto of_clip = static_cast<std::uint64_t>(2 * N);
   std::vector<Tensor> noise;
   for (std::size_t m = 0; m < scorers; ++m) {
     const std::uint64_t stream = stream_id("delivery", {m});
     std::vector<float> values;
-    values.reserve(seeds.size() * of_clip);
     for (const std::uint64_t seed : seeds) {
-      for (std::uint64_t i = 0; i < of_clip; ++i)
-        values.push_back(-std::log(-std::log(philox_uniform(seed, stream, i))));
+      const std::vector<float> of_clip = gumbel_noise(backend, {N, 2}, seed, stream).values();
+      values.insert(values.end(), of_clip.begin(), of_clip.end());
     }
     noise.push_back(Tensor::from(backend, {static_cast<std::int64_t>(seeds.size()), N, 2}, values));
   }

@@ -98,6 +98,10 @@ Tensor Stprivacy::head(Tape* tape, const Tensor& x, const Observer& observe) con
   return options_.pixel_head == PixelHead::bounded ? bound_pixels(tape, raw, options_.pixel_range, true) : raw;
 }
 
+Tensor Stprivacy::evidence(Tape* tape, const Tensor& logprob) const {
+  return options_.decide_on_probability ? exponential(tape, logprob) : logprob;
+}
+
 StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::vector<Tensor>& noise,
                                const DropPathDraw& draw, const Observer& observe,
                                Activations activations) const {
@@ -118,8 +122,8 @@ StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::ve
       };
       const Tensor logprob = checkpointed(tape, score);
       show(observe, numbered("logprob.", *m), logprob);
-      const Tensor evidence = options_.decide_on_probability ? exponential(tape, logprob) : logprob;
-      pass.keep = decide(tape, evidence, noise[*m], pass.keep, static_cast<float>(options_.temperature));
+      pass.keep =
+          decide(tape, evidence(tape, logprob), noise[*m], pass.keep, static_cast<float>(options_.temperature));
       pass.decisions.push_back(pass.keep);
     }
     x = trunk_.block(tape, i, x, {pass.keep, {}}, drop(i), activations);
@@ -130,12 +134,9 @@ StprivacyPass Stprivacy::train(Tape* tape, const ClipInput& input, const std::ve
   return pass;
 }
 
-// Log-probabilities (B, count, 2) of the tokens at `rows` (none: all N) under noise (B, N, 2): in their order
-// drawn decisions keep.
 Tensor Stprivacy::disturbed(const Tensor& logprob, const Tensor& noise, const Indices& rows) const {
-  const Tensor evidence = options_.decide_on_probability ? exponential(nullptr, logprob) : logprob;
   const Tensor own = rows ? gather(nullptr, noise, rows) : noise;
-  return log_softmax(nullptr, add(nullptr, evidence, own.reshape(logprob.shape())));
+  return log_softmax(nullptr, add(nullptr, evidence(nullptr, logprob), own.reshape(logprob.shape())));
 }
 
 Anonymised Stprivacy::anonymise(const ClipInput& input, const std::vector<double>& keep,

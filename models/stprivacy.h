@@ -83,6 +83,10 @@ class Stprivacy {
   bool redraws() const { return options_.parts != Parts::sparsification; }
 
  private:
+  // What the noise of a decision is added to.
+  Tensor evidence(Tape* tape, const Tensor& logprob) const;
+  // Log-probabilities (B, count, 2) of the tokens at `rows` (none: all N) under noise (B, N, 2): in their order
+  // drawn decisions keep.
   Tensor disturbed(const Tensor& logprob, const Tensor& noise, const Indices& rows) const;
   Tensor head(Tape* tape, const Tensor& x, const Observer& observe) const;
   std::optional<std::size_t> scorer_before(std::size_t block) const;
