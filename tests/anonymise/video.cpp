@@ -166,6 +166,7 @@ TEST_CASE("anonymise: the sidecar says what made it of what") {
   CHECK(json["size"] == "model");
   CHECK(json["alpha"] == 0.75);
   CHECK(json["keep_ratios"] == nlohmann::json{0.75});
+  CHECK(json["delivery"] == Models::get().load().recipe.model.delivery);
   CHECK(json["kept"] == 0.75);
   CHECK(json["psnr_of_kept"] < kAlarmPsnr);
   CHECK(json["output"]["frames"] == 9);

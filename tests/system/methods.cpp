@@ -120,6 +120,24 @@ TEST_CASE("evaluate --on-files: what is judged is what the files hold") {
 }
 
 TEST_CASE(
+    "evaluate --set model.delivery: the same anonymiser delivers otherwise, raw clips are not judged again") {
+  const Workplace place;
+  REQUIRE(place.begin("run", {"--set", "evaluate.steps=6"}).code == 0);
+  const Ended ended =
+      test::run_program({"evaluate", "run", "--set", "model.delivery=best", "--name", "best", "--threads", "1"},
+                        {}, place.folder());
+  INFO(ended.messages);
+  REQUIRE(ended.code == 0);
+  CHECK_FALSE(contains(ended.messages, "evaluate raw"));
+  const Json drawn = Json::parse(content(place / "run/results.json"));
+  const Json best = Json::parse(content(place / "run/evaluations/best.json"));
+  CHECK(contains(best["recipe"].get<std::string>(), "delivery = \"best\""));
+  CHECK(best["methods"][0] == drawn["methods"][0]);
+  CHECK(best["methods"][1]["method"] == drawn["methods"][1]["method"]);
+  CHECK(best["methods"][1]["attackers"] != drawn["methods"][1]["attackers"]);
+}
+
+TEST_CASE(
     "methods: an attacker that wants the picture back is judged by PSNR and SSIM, beside the raw frames") {
   const Workplace place;
   for (const std::string method : {"raw", "blur", "blacken"}) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
 
 #include "engine/progress.h"
 #include "engine/text.h"
@@ -15,28 +17,37 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-// What the anonymiser's training did not fix. data.mean and data.deviation are the scale of its pixels.
-bool may_change(const std::string& key) {
-  constexpr std::array<std::string_view, 5> kGroups = {"evaluate.", "recogniser.", "optimizer.", "weights.",
-                                                       "data."};
-  constexpr std::array<std::string_view, 7> kKeys = {
-      "name", "seed", "train.batch", "model.keep", "model.alpha", "model.selection", "model.delivery"};
-  if (key == "data.mean" || key == "data.deviation") return false;
-  return std::ranges::any_of(kGroups, [&](std::string_view group) { return key.starts_with(group); }) ||
-         std::ranges::find(kKeys, key) != kKeys.end();
+// What is chosen anew whenever tubelets are delivered. Raw clips know none of it.
+constexpr std::array<std::string_view, 4> kDelivery = {"model.keep", "model.alpha", "model.selection",
+                                                       "model.delivery"};
+// Besides these, what judges of raw clips do not look at.
+constexpr std::array<std::string_view, 3> kNotOfRaw = {"name", "evaluate.attackers", "evaluate.mask_attackers"};
+
+bool among(std::span<const std::string_view> keys, std::string_view key) {
+  return std::ranges::find(keys, key) != keys.end();
 }
 
-// Whether raw clips are judged alike under both recipes: nothing about the anonymiser's delivery matters to
-// them.
-bool same_on_raw(const Recipe& a, Recipe b) {
-  b.name = a.name;
-  b.model.alpha = a.model.alpha;
-  b.model.keep = a.model.keep;
-  b.model.selection = a.model.selection;
-  b.model.delivery = a.model.delivery;
-  b.evaluate.attackers = a.evaluate.attackers;
-  b.evaluate.mask_attackers = a.evaluate.mask_attackers;
-  return resolved(a) == resolved(b);
+// What the anonymiser's training did not fix. data.mean and data.deviation are the scale of its pixels.
+bool may_change(std::string_view key) {
+  constexpr std::array<std::string_view, 5> kGroups = {"evaluate.", "recogniser.", "optimizer.", "weights.",
+                                                       "data."};
+  constexpr std::array<std::string_view, 3> kKeys = {"name", "seed", "train.batch"};
+  if (key == "data.mean" || key == "data.deviation") return false;
+  return std::ranges::any_of(kGroups, [&](std::string_view group) { return key.starts_with(group); }) ||
+         among(kKeys, key) || among(kDelivery, key);
+}
+
+std::vector<OptionState> options_of(Recipe recipe) {
+  Schema schema;
+  register_recipe(schema, recipe);
+  return schema.options();
+}
+
+// Whether raw clips are judged alike under both recipes.
+bool same_on_raw(const Recipe& a, const Recipe& b) {
+  return std::ranges::equal(options_of(a), options_of(b), [](const OptionState& one, const OptionState& other) {
+    return one.value == other.value || among(kDelivery, one.key) || among(kNotOfRaw, one.key);
+  });
 }
 
 void carry_out(Stage& stage, Console& console) {
