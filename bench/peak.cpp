@@ -20,8 +20,8 @@ void run(const std::string& device) {
   const Backend backend(device_named(device));
   bench::refuse_emulation(backend.device());
   const DeviceFacts facts = facts_of(backend.device());
-  fmt::print("# {}: {}, {} {}, bf16 {}\n", device, facts.instructions, facts.library,
-             fmt::join(facts.version, "."), facts.bf16 ? "native" : "not native");
+  fmt::print("# {}: {}, {} {}, bf16 {} than f32\n", device, facts.instructions, facts.library,
+             fmt::join(facts.version, "."), facts.bf16 ? "faster" : "not faster");
   const std::set<int> counts =
       backend.device() == Device::cpu ? std::set<int>{1, omp_get_max_threads()} : std::set<int>{1};
   for (const int threads : counts) {

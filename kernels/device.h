@@ -46,7 +46,7 @@ struct DeviceFacts {
   std::string_view instructions;  // the instruction set that was chosen at run time
   std::string_view library;       // of the matrix products
   std::array<int, 3> version{};   // of the library
-  bool bf16 = false;              // products in bf16 are native, so faster than in f32
+  bool bf16 = false;              // products in bf16 are faster than in f32
 };
 
 }  // namespace stp

@@ -13,7 +13,7 @@ DeviceFacts facts() {
   // Processors with tiles have AVX-512, which Highway calls AVX3.
   const std::string_view instructions =
       tiles::available() ? "AVX3, attention in bf16 by AMX tiles" : hwy::TargetName(targets & -targets);
-  return {instructions, kLibrary, library_version(), native_bf16()};
+  return {instructions, kLibrary, library_version(), fast_bf16()};
 }
 
 }  // namespace stp::cpu

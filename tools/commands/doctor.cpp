@@ -37,8 +37,8 @@ bool counts_right(const Backend& backend) {
 std::string device_line(Device device) {
   if (!present(device)) return "not in this build, or no GPU here";
   const DeviceFacts f = facts_of(device);
-  return fmt::format("{}, {} {}.{}.{}, bf16 {}", f.instructions, f.library, f.version[0], f.version[1],
-                     f.version[2], f.bf16 ? "native" : "not native");
+  return fmt::format("{}, {} {}.{}.{}, bf16 {} than f32", f.instructions, f.library, f.version[0], f.version[1],
+                     f.version[2], f.bf16 ? "faster" : "not faster");
 }
 
 std::string memory_line() {

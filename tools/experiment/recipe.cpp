@@ -147,7 +147,7 @@ void add_networks(Schema& s, Recipe& r) {
   s.add(
       "train.precision", &r.train.precision,
       "fp32; tf32: f32 whose products round their operands to 10 bits on cuda, and are exact on cpu; bf16: the "
-      "blocks' activations stored in 16 bits; auto: bf16 where the device multiplies it natively, else fp32",
+      "blocks' activations stored in 16 bits; auto: bf16 where the device multiplies it faster, else fp32",
       one_of({"fp32", "tf32", "bf16", "auto"}));
   s.add("train.memory", &r.train.memory,
         "what backward computes again instead of keeping it, to the same bits; fast: little; normal: also the "

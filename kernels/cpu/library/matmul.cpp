@@ -151,7 +151,7 @@ void multiply(const FusedProduct& p) {
   run({product, attributes, engine()}, arguments);
 }
 
-bool native_bf16() { return uses(dnnl::cpu_isa::avx512_core_bf16); }
+bool fast_bf16() { return uses(dnnl::cpu_isa::avx512_core_amx); }
 
 void hold_library(std::string_view instructions) {
   const dnnl::cpu_isa most = instructions == "sse4"

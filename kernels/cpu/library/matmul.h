@@ -33,8 +33,9 @@ struct FusedProduct {
 };
 void multiply(const FusedProduct& p);
 
-// Whether this processor multiplies bf16 itself.
-bool native_bf16();
+// Whether this processor multiplies bf16 faster than f32: by matrix tiles (AMX). Dot products of bf16 alone
+// were half as fast as f32 where they were measured (bench/JOURNAL.md).
+bool fast_bf16();
 
 // Keeps the library from instruction sets above "sse4", "avx2" or "avx512" (which is without bf16). Before its
 // first product.
