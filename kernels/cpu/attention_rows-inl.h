@@ -50,9 +50,15 @@ inline float dot(const float* a, const float* b, std::size_t count) {
 inline float row_maximum(float* scores, std::size_t tokens, std::size_t keys) {
   const Floats d;
   std::fill(scores + tokens, scores + keys, std::numeric_limits<float>::lowest());
-  Vector m = hn::Set(d, std::numeric_limits<float>::lowest());
-  for (std::size_t j = 0; j < keys; j += lanes()) m = hn::Max(m, hn::LoadU(d, scores + j));
-  return hn::GetLane(hn::MaxOfLanes(d, m));
+  const Vector lowest = hn::Set(d, std::numeric_limits<float>::lowest());
+  Vector even = lowest, odd = lowest;  // two chains: one waits for each maximum
+  std::size_t j = 0;
+  for (; j + 2 * lanes() <= keys; j += 2 * lanes()) {
+    even = hn::Max(even, hn::LoadU(d, scores + j));
+    odd = hn::Max(odd, hn::LoadU(d, scores + j + lanes()));
+  }
+  if (j < keys) even = hn::Max(even, hn::LoadU(d, scores + j));
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(even, odd)));
 }
 
 // The first key whose score is the maximum; 0 if there is none (NaN).
