@@ -59,7 +59,9 @@ class Line:
         return [*self.flags, *self.precision()] + (["--memory", self.memory] if self.memory else [])
 
 
-BATCH = ("--batch", "4")
+# Speeds drift by tens of percent within seconds on a shared machine: short works are repeated for a while.
+DURATION = ("--seconds", "4")
+BATCH = ("--batch", "4", *DURATION)
 LINES = (
     Line("train_step", "bench_model", "adversarial step, 4 clips, memory fast", BATCH, False, 2.0, 0.4, 0.75, memory="fast"),
     Line("train_step", "bench_model", "adversarial step, 4 clips, memory low", BATCH, True, 2.5, 0.3, 0.60, memory="low"),
@@ -76,7 +78,7 @@ LINES = (
     Line("adamw", "bench_lines", "AdamW, 22 M parameters", (), False, 1.0, None, 0.8, True, compiled=False),
     Line("selection", "bench_lines", "34 best of 49 in 64 slots, and their rows", (), False, 1.0, None, 0.8, True),
     Line("gather", "bench_lines", "gather 2176 of 3136 rows, forward + backward", (), False, 1.0, None, 0.8, True),
-    Line("tiny_step", "bench_model", "adversarial step of the quickstart's size, 16 clips", ("--batch", "16"), False, 3.0),
+    Line("tiny_step", "bench_model", "adversarial step of the quickstart's size, 16 clips", ("--batch", "16", *DURATION), False, 3.0),
 )
 STARTUP = "startup"
 

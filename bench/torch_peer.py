@@ -177,6 +177,7 @@ class Recogniser(Trunk):
 class Machine:
     def __init__(self, a):
         self.device, self.bf16, self.compile, self.batch = a.device, a.bf16, a.compile, a.batch
+        self.seconds = a.seconds
         torch.set_num_threads(a.threads)
         torch.manual_seed(0)
         if a.device == "cuda":
@@ -199,13 +200,13 @@ class Machine:
         if self.device == "cuda":
             torch.cuda.synchronize()
 
-    def median(self, run, seconds=1.0, least=5):
+    def median(self, run, least=5):
         times, start = [], None
         for _ in range(3 if self.device == "cuda" else 1):
             run()
         self.wait()
         start = time.perf_counter()
-        while len(times) < least or time.perf_counter() - start < seconds:
+        while len(times) < least or time.perf_counter() - start < self.seconds:
             before = time.perf_counter()
             run()
             self.wait()
@@ -462,6 +463,7 @@ def main():
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=1, help="to measure for, and five times at least")
     parser.add_argument("--only", help="one step: train_step, anonymise or recogniser_step")
     a = parser.parse_args()
     machine = Machine(a)
