@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <cstdio>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -47,10 +48,12 @@ constexpr std::size_t kRuns = 3;  // besides the first
 
 struct Measured {
   double tokens = 0, seconds = 0, flops = 0;  // of a clip
+  double floor = 0;                           // seconds of a clip that the formulas of its kernels allow
   double mib = 0;                             // in use at most
+  double over_floor() const { return seconds / floor; }
 };
 
-Measured measure(const Point& p, Element storage) {
+Measured measure(const Point& p, Element storage, const Peak& peak) {
   const Backend backend(Device::cpu);
   const Size size = full_size_but(storage, p.T, p.Y, p.Y, p.depth);
   const Work step = train_step(backend, size, p.B);
@@ -61,7 +64,10 @@ Measured measure(const Point& p, Element storage) {
   m.mib = static_cast<double>(backend.memory_use().peak) / 1048576;
   StepProfile profile;
   profile_step(profile, backend, 0, step);
-  for (const ProfileEvent& event : profile.events) m.flops += event.cost.flops / B;
+  for (const ProfileEvent& event : profile.events) {
+    m.flops += event.cost.flops / B;
+    m.floor += floor_seconds(peak, event.cost) / B;
+  }
   return m;
 }
 
@@ -84,11 +90,25 @@ Line line_through(const std::vector<double>& x, const std::vector<double>& y) {
   return {(sy - slope * sx) / n, slope};
 }
 
-void print_series(const Series& series, double flops_a_second, Element storage) {
+// How far a step is from the model: it should take the same multiple of its floor as the reference does, which
+// is measured again beside each, for the speed of a shared machine drifts by more than what is looked for.
+struct Beside {
+  Measured measured;
+  double off;
+};
+Beside beside_reference(const Point& p, Element storage, const Peak& peak) {
+  const Measured before = measure(kReference, storage, peak), m = measure(p, storage, peak),
+                 after = measure(kReference, storage, peak);
+  return {m, m.over_floor() / std::midpoint(before.over_floor(), after.over_floor()) - 1};
+}
+
+void print_series(const Series& series, Element storage, const Peak& peak) {
   std::vector<Measured> rows;
-  std::vector<double> along, mib;
+  std::vector<double> along, mib, off;
   for (const Point& p : series.points) {
-    rows.push_back(measure(p, storage));
+    const Beside beside = beside_reference(p, storage, peak);
+    rows.push_back(beside.measured);
+    off.push_back(beside.off);
     along.push_back(series.along(p, rows.back().tokens));
     mib.push_back(rows.back().mib);
   }
@@ -99,7 +119,7 @@ void print_series(const Series& series, double flops_a_second, Element storage) 
     fmt::print(
         "| {} | {} x {} x {} | {} | {} | {} | {:.3f} | {:.1f} | {:.0f} | {:+.0f} % | {:.0f} | {:+.1f} % |\n",
         series.name, p.T, p.Y, p.Y, m.tokens, p.B, p.depth, m.seconds, m.flops / 1e9, m.flops / m.seconds / 1e9,
-        100 * (m.seconds * flops_a_second / m.flops - 1), m.mib, 100 * (m.mib / line(along[i]) - 1));
+        100 * off[i], m.mib, 100 * (m.mib / line(along[i]) - 1));
     std::fflush(stdout);
   }
 }
@@ -111,7 +131,7 @@ void print_threads(Element storage) {
   double one = 0;
   for (int threads = 1; threads <= all; threads *= 2) {
     omp_set_num_threads(threads);
-    const double seconds = measure(point, storage).seconds;
+    const double seconds = measure(point, storage, {}).seconds;
     if (threads == 1) one = seconds;
     fmt::print("| {} | {:.3f} | {:.2f} |\n", threads, seconds, one / seconds);
     std::fflush(stdout);
@@ -122,18 +142,18 @@ void print_threads(Element storage) {
 }  // namespace
 
 void print_growth(Element storage) {
-  const Measured reference = measure(kReference, storage);
-  const double rate = reference.flops / reference.seconds;
+  const Peak peak = measured_peak(Backend(Device::cpu), storage);
+  const Measured reference = measure(kReference, storage, peak);
   fmt::print(
-      "Adversarial step in {}. The flop model: flops of the formulas at the rate of one clip of 16 x 112 x "
-      "112, {:.0f} "
-      "GFLOP/s.\nMemory in use at most, beside the line through its series.\n\n",
-      storage == Element::bf16 ? "bf16" : "f32", rate / 1e9);
+      "Adversarial step in {}. The model: the floors of all kernels by their formulas, at {:.0f} GFLOP/s and\n"
+      "{:.1f} GB/s, times what one clip of 16 x 112 x 112 takes over its own floor, {:.2f}.\n"
+      "Memory in use at most, beside the line through its series.\n\n",
+      storage == Element::bf16 ? "bf16" : "f32", peak.flops / 1e9, peak.bytes / 1e9, reference.over_floor());
   fmt::print(
       "| grows | clip | tokens | clips | blocks | s/clip | GFLOP/clip | GFLOP/s | off the model | MiB | off "
       "the line |\n"
       "|---|---|---|---|---|---|---|---|---|---|---|\n");
-  for (const Series& series : kSeries) print_series(series, rate, storage);
+  for (const Series& series : kSeries) print_series(series, storage, peak);
   print_threads(storage);
 }
 
