@@ -92,6 +92,7 @@ Row measured(const Backend& backend, const Peak& peak, const test::OpCase& c, bo
 void write_roofline(const std::string& path, const std::string& title, const Peak& peak,
                     const std::vector<Row>& rows) {
   std::vector<RooflinePoint> points;
+  points.reserve(rows.size());
   for (const Row& row : rows) points.push_back({row.name + ", " + row.label, row.cost, row.seconds});
   std::ofstream file(path);
   file << roofline_svg(title, peak, points);

@@ -41,7 +41,7 @@ void run(benchmark::State& state, const test::OpCase& c, bool backward, Peaks& p
   const std::vector<KernelUse> kernels = bench::kernels_of_pass(c, inputs, backward);
   const Cost cost = bench::total_cost(kernels);
   const double floor = floor_seconds(peaks.of(c.storage), cost);
-  for (auto _ : state) state.SetIterationTime(bench::pass(c, inputs, backward));
+  for ([[maybe_unused]] const auto _ : state) state.SetIterationTime(bench::pass(c, inputs, backward));
   const auto per_second = [](double amount) {
     return benchmark::Counter(amount, benchmark::Counter::kIsIterationInvariantRate);
   };

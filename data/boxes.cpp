@@ -70,6 +70,7 @@ BoxTable::BoxTable(const std::filesystem::path& path) : file_(shown(path)) {
 
 std::vector<std::vector<BoxTable::Line>> BoxTable::find(const std::vector<Item>& items) const {
   std::vector<std::string> names;
+  names.reserve(items.size());
   for (const Item& item : items) names.push_back(item.name);
   const std::vector<int> found = match_names(names, videos_, file_);
   std::vector<std::vector<Line>> lines;

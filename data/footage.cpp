@@ -136,7 +136,7 @@ FootageStore::Whole FootageStore::from_disk(std::size_t item) {
   const auto key = key_of(item);
   const auto stored = key ? disk_->find(*key) : nullptr;
   if (stored == nullptr) return {};
-  const Whole whole = {.frames = stored->frames(), .stored = stored};
+  Whole whole = {.frames = stored->frames(), .stored = stored};
   if (!room_for(stored->bytes())) return whole;
   Footage footage;
   footage.frames = stored->frames();

@@ -48,6 +48,7 @@ void write_entry(const std::filesystem::path& path, std::uint64_t key, const Foo
   head.width = static_cast<std::uint32_t>(footage.width);
   head.key = key;
   std::vector<std::uint64_t> digests;
+  digests.reserve(static_cast<std::size_t>(footage.frames));
   for (int n = 0; n < footage.frames; ++n) digests.push_back(digest(std::as_bytes(footage.picture(n).rgb)));
   DurableFile file(path);
   file.append(bytes_of(head));

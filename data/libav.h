@@ -29,7 +29,7 @@ using Libav = std::unique_ptr<T, LibavDelete>;
 class LibavOptions {
  public:
   LibavOptions() = default;
-  ~LibavOptions() { av_dict_free(&dict_); }
+  ~LibavOptions() { av_dict_free(&dict_); }  // NOLINT(bugprone-exception-escape): C throws nothing
   LibavOptions(const LibavOptions&) = delete;
   LibavOptions& operator=(const LibavOptions&) = delete;
   void set(const char* key, const char* value) { av_dict_set(&dict_, key, value, 0); }

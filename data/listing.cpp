@@ -341,6 +341,7 @@ Listing select_classes(Listing listing, const std::vector<std::string>& classes)
 
 std::vector<int> renumbered(const std::vector<bool>& keep) {
   std::vector<int> numbers;
+  numbers.reserve(keep.size());
   int next = 0;
   for (const bool kept : keep) numbers.push_back(kept ? next++ : -1);
   return numbers;

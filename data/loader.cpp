@@ -62,6 +62,7 @@ std::vector<std::filesystem::path> paths_of(const std::vector<Item>& items) {
 
 std::vector<bool> stills_of(const std::vector<Item>& items) {
   std::vector<bool> stills;
+  stills.reserve(items.size());
   for (const Item& item : items) stills.push_back(item.still);
   return stills;
 }

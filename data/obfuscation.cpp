@@ -49,9 +49,11 @@ void check_obfuscation(const Obfuscation& o) {
 std::vector<int> gaussian_taps(int kernel, double sigma) {
   const int radius = kernel / 2;
   std::vector<double> weights;
+  weights.reserve(static_cast<std::size_t>(kernel));
   for (int i = -radius; i <= radius; ++i) weights.push_back(std::exp(-0.5 * i * i / (sigma * sigma)));
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   std::vector<int> taps;
+  taps.reserve(weights.size());
   for (const double weight : weights) taps.push_back(static_cast<int>(std::lround(kTapsOne * weight / sum)));
   // What rounding left over goes to the middle, so that an even picture stays what it is.
   taps[static_cast<std::size_t>(radius)] += kTapsOne - std::accumulate(taps.begin(), taps.end(), 0);
@@ -69,9 +71,9 @@ void blur(std::span<std::uint8_t> rgb, int height, int width, const Box& wanted,
     const std::uint8_t* line = &rgb[std::size_t{3} * mirrored(first + r, height) * width];
     for (int x = 0; x < columns; ++x) {
       std::array<int, 3> sum{};
-      for (int k = -radius; k <= radius; ++k) {
-        const std::uint8_t* pixel = line + 3 * mirrored(box.x0 + x + k, width);
-        for (std::size_t c = 0; c < 3; ++c) sum[c] += taps[static_cast<std::size_t>(k + radius)] * pixel[c];
+      for (std::size_t k = 0; k < taps.size(); ++k) {
+        const std::uint8_t* pixel = line + 3 * mirrored(box.x0 + x + static_cast<int>(k) - radius, width);
+        for (std::size_t c = 0; c < 3; ++c) sum[c] += taps[k] * pixel[c];
       }
       for (std::size_t c = 0; c < 3; ++c)
         across[3 * (std::size_t{1} * r * columns + x) + c] = static_cast<std::uint16_t>((sum[c] + 128) >> 8);

@@ -26,11 +26,11 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
                  const Packing& packing) {
   const std::int64_t heads = form.heads;
   const Layout layout = layout_of(qkv, heads, packing);
-  const std::int64_t tokens = qkv.shape().rows(), width = qkv.size(-1) / 3;
+  const std::int64_t tokens = qkv.shape().rows(), width = qkv.size(-1) / 3, head_width = width / heads;
   check(!keep || keep.elements() == tokens, "attention: keep is {}, wanted one value for each of {} tokens",
         keep.shape(), tokens);
-  check(qkv.backend().device() == Device::cpu || width / heads <= AttentionForward::kMaxWidth,
-        "attention: heads are {} wide, at most {} on {}; take more heads", width / heads,
+  check(qkv.backend().device() == Device::cpu || head_width <= AttentionForward::kMaxWidth,
+        "attention: heads are {} wide, at most {} on {}; take more heads", head_width,
         AttentionForward::kMaxWidth, name_of(qkv.backend().device()));
   check(form.smoothing >= 0, "attention: smoothing {} is negative", form.smoothing);
 
@@ -52,8 +52,8 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
       .B = static_cast<int>(layout.clips),
       .N = static_cast<int>(layout.longest),
       .H = static_cast<int>(heads),
-      .D = static_cast<int>(width / heads),
-      .scale = form.scale > 0 ? form.scale : 1.0f / std::sqrt(static_cast<float>(width / heads)),
+      .D = static_cast<int>(head_width),
+      .scale = form.scale > 0 ? form.scale : 1.0f / std::sqrt(static_cast<float>(head_width)),
       .smoothing = form.smoothing,
       .math = backend.math(),
   };
