@@ -171,6 +171,18 @@ HWY_INLINE Vector exp(Vector x) {
   return hn::MulAdd(hn::MulAdd(hn::Mul(r, r), p, r), power, power);
 }
 
+// 1 / x of finite x within 2 units in the last place. x86 has an approximation of 12 bits or more that a step
+// of Newton's doubles, faster than whole vectors are divided.
+HWY_INLINE Vector reciprocal(Vector x) {
+  const Vector one = hn::Set(Floats(), 1.0f);
+#if HWY_ARCH_X86
+  const Vector t = hn::ApproximateReciprocal(x);
+  return hn::MulAdd(t, hn::NegMulAdd(x, t, one), t);
+#else
+  return hn::Div(one, x);
+#endif
+}
+
 // The normal distribution function and its density, Phi(x) and phi(x), for the exact GELU x Phi(x).
 // With z = |x| / sqrt 2: Phi(-|x|) = e^(-z^2) erfcx(z) / 2, erfcx(z) = t Q(t), t = 1 / (1 + 0.3 z), Q minimax
 // of degree 8 on z in [0, 10] (relative error 2e-8), so the left tail keeps its relative accuracy.
@@ -179,9 +191,9 @@ struct Normal {
 };
 HWY_INLINE Normal normal_distribution(Vector x) {
   const Floats d;
-  const Vector z = hn::Mul(hn::Abs(x), hn::Set(d, 0.707106781f));
+  const Vector z = hn::Mul(hn::Min(hn::Abs(x), hn::Set(d, 1e30f)), hn::Set(d, 0.707106781f));  // no infinity
   const Vector e = exp(hn::Mul(hn::Mul(x, x), hn::Set(d, -0.5f)));
-  const Vector t = hn::Div(hn::Set(d, 1.0f), hn::MulAdd(z, hn::Set(d, 0.3f), hn::Set(d, 1.0f)));
+  const Vector t = reciprocal(hn::MulAdd(z, hn::Set(d, 0.3f), hn::Set(d, 1.0f)));
   Vector q = hn::MulAdd(t, hn::Set(d, -0.1295227522f), hn::Set(d, 0.4855624712f));
   q = hn::MulAdd(t, q, hn::Set(d, -0.5122765683f));
   q = hn::MulAdd(t, q, hn::Set(d, 0.5477182977f));
