@@ -29,7 +29,7 @@ void accumulate_range(const Accumulate& a, std::int64_t begin, std::int64_t end)
 void gelu_forward_range(const GeluForward& a, std::int64_t begin, std::int64_t end) {
   for_range(begin, end, [&](std::size_t i, std::size_t n) {
     const Vector x = load(a.x, i, n);
-    store(hn::Mul(x, normal_distribution(x).cumulative), a.out, i, n);
+    store(gelu(x, normal_distribution(x)), a.out, i, n);
   });
 }
 
@@ -38,9 +38,8 @@ void gelu_backward_range(const GeluBackward& a, std::int64_t begin, std::int64_t
     const Vector x = load(a.x, i, n);
     const Normal normal = normal_distribution(x);
     // forward: out = x Phi(x), so dx += dout (Phi(x) + x phi(x))
-    const Vector slope = hn::MulAdd(x, normal.density, normal.cumulative);
-    if (a.dx) store(hn::Mul(load(a.dout, i, n), slope), a.dx, i, n);
-    if (a.out) store(hn::Mul(x, normal.cumulative), a.out, i, n);
+    if (a.dx) store(hn::Mul(load(a.dout, i, n), gelu_slope(x, normal)), a.dx, i, n);
+    if (a.out) store(gelu(x, normal), a.out, i, n);
   });
 }
 

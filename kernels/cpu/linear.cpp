@@ -49,7 +49,7 @@ void finish_row(const LinearForward& a, std::int64_t row) {
   for_vectors(O, [&](std::size_t o, std::size_t n) {
     Vector x = load(sums + o, n);
     if (a.bias) x = hn::Add(x, load(a.bias, o, n));
-    store(hn::Mul(x, normal_distribution(x).cumulative), sums + o, n);
+    store(gelu(x, normal_distribution(x)), sums + o, n);
   });
 }
 

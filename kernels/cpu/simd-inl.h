@@ -1,4 +1,4 @@
-// Vocabulary of the SIMD kernels: rows of activations in f32 or bf16, exp and the normal distribution function,
+// Vocabulary of the SIMD kernels: rows of activations in f32 or bf16, exp and the exact GELU,
 // and a register-tiled product for operands that lie in cache. Included once per instruction set by Highway's
 // foreach_target; everything here is in that set's namespace.
 #if defined(STP_KERNELS_CPU_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -183,28 +183,39 @@ HWY_INLINE Vector reciprocal(Vector x) {
 #endif
 }
 
-// The normal distribution function and its density, Phi(x) and phi(x), for the exact GELU x Phi(x).
-// With z = |x| / sqrt 2: Phi(-|x|) = e^(-z^2) erfcx(z) / 2, erfcx(z) = t Q(t), t = 1 / (1 + 0.3 z), Q minimax
-// of degree 8 on z in [0, 10] (relative error 2e-8), so the left tail keeps its relative accuracy.
+// What the exact GELU, x Phi(x), and its slope are made of: |x|, Phi(-|x|) and phi(x) of the normal
+// distribution. A size beyond 64 counts as 64: with e^-80 in place of zero the other two are nothing there, and
+// stay normal numbers. With z = |x| / sqrt 2: Phi(-|x|) = e^(-z^2) erfcx(z) / 2, erfcx(z) = 2 t Q(t), t = 1 /
+// (1 + 0.3 z), Q minimax of degree 8 on z in [0, 10] (relative error 2e-8), so the left tail keeps its relative
+// accuracy.
 struct Normal {
-  Vector cumulative, density;
+  Vector size, tail, density;
 };
 HWY_INLINE Normal normal_distribution(Vector x) {
   const Floats d;
-  const Vector z = hn::Mul(hn::Min(hn::Abs(x), hn::Set(d, 1e30f)), hn::Set(d, 0.707106781f));  // no infinity
+  const Vector size = hn::Min(hn::Abs(x), hn::Set(d, 64.0f));
   const Vector e = exp(hn::Mul(hn::Mul(x, x), hn::Set(d, -0.5f)));
-  const Vector t = reciprocal(hn::MulAdd(z, hn::Set(d, 0.3f), hn::Set(d, 1.0f)));
-  Vector q = hn::MulAdd(t, hn::Set(d, -0.1295227522f), hn::Set(d, 0.4855624712f));
-  q = hn::MulAdd(t, q, hn::Set(d, -0.5122765683f));
-  q = hn::MulAdd(t, q, hn::Set(d, 0.5477182977f));
-  q = hn::MulAdd(t, q, hn::Set(d, -0.09464953658f));
-  q = hn::MulAdd(t, q, hn::Set(d, 0.214925555f));
-  q = hn::MulAdd(t, q, hn::Set(d, 0.1483392981f));
-  q = hn::MulAdd(t, q, hn::Set(d, 0.1707152092f));
-  q = hn::MulAdd(t, q, hn::Set(d, 0.1691880063f));
-  const Vector tail = hn::Mul(hn::Mul(hn::Mul(q, t), e), hn::Set(d, 0.5f));
-  const Vector cumulative = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(hn::Set(d, 1.0f), tail));
-  return {cumulative, hn::Mul(e, hn::Set(d, 0.398942280f))};
+  const Vector t = reciprocal(hn::MulAdd(size, hn::Set(d, 0.2121320343f), hn::Set(d, 1.0f)));
+  Vector q = hn::MulAdd(t, hn::Set(d, -0.0647613761f), hn::Set(d, 0.2427812350f));
+  q = hn::MulAdd(t, q, hn::Set(d, -0.2561382842f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.2738591492f));
+  q = hn::MulAdd(t, q, hn::Set(d, -0.04732476829f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.1074627775f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.07416964905f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.0853576047f));
+  q = hn::MulAdd(t, q, hn::Set(d, 0.08459400315f));
+  return {size, hn::Mul(hn::Mul(q, t), e), hn::Mul(e, hn::Set(d, 0.398942280f))};
+}
+
+// x Phi(x) = max(x, 0) - |x| Phi(-|x|). NaN comes through the tail.
+HWY_INLINE Vector gelu(Vector x, const Normal& normal) {
+  return hn::NegMulAdd(normal.size, normal.tail, hn::Max(x, hn::Zero(Floats())));
+}
+// Phi(x) + x phi(x), which for x and -x makes one together.
+HWY_INLINE Vector gelu_slope(Vector x, const Normal& normal) {
+  const Floats d;
+  const Vector left = hn::NegMulAdd(normal.size, normal.density, normal.tail);
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), left, hn::Sub(hn::Set(d, 1.0f), left));
 }
 
 // ---- product of cached operands
