@@ -91,24 +91,16 @@ Line line_through(const std::vector<double>& x, const std::vector<double>& y) {
 }
 
 // How far a step is from the model: it should take the same multiple of its floor as the reference does, which
-// is measured again beside each, for the speed of a shared machine drifts by more than what is looked for.
-struct Beside {
-  Measured measured;
-  double off;
-};
-Beside beside_reference(const Point& p, Element storage, const Peak& peak) {
-  const Measured before = measure(kReference, storage, peak), m = measure(p, storage, peak),
-                 after = measure(kReference, storage, peak);
-  return {m, m.over_floor() / std::midpoint(before.over_floor(), after.over_floor()) - 1};
-}
-
+// is measured again between any two, for the speed of a shared machine drifts by more than what is looked for.
 void print_series(const Series& series, Element storage, const Peak& peak) {
   std::vector<Measured> rows;
   std::vector<double> along, mib, off;
+  double before = measure(kReference, storage, peak).over_floor();
   for (const Point& p : series.points) {
-    const Beside beside = beside_reference(p, storage, peak);
-    rows.push_back(beside.measured);
-    off.push_back(beside.off);
+    rows.push_back(measure(p, storage, peak));
+    const double after = measure(kReference, storage, peak).over_floor();
+    off.push_back(rows.back().over_floor() / std::midpoint(before, after) - 1);
+    before = after;
     along.push_back(series.along(p, rows.back().tokens));
     mib.push_back(rows.back().mib);
   }

@@ -22,7 +22,7 @@ class FootageMemory {
   struct Key {
     std::filesystem::path path;
     int short_side = 0;                            // 0: as stored
-    auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): nothing is written here
+    auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): the compiler writes it
   };
   // Null if it is not kept.
   std::shared_ptr<const Footage> find(const Key& key) const;

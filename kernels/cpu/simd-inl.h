@@ -171,8 +171,8 @@ HWY_INLINE Vector exp(Vector x) {
   return hn::MulAdd(hn::MulAdd(hn::Mul(r, r), p, r), power, power);
 }
 
-// 1 / x of finite x within 2 units in the last place. x86 has an approximation of 12 bits or more that a step
-// of Newton's doubles, faster than whole vectors are divided.
+// 1 / x of finite x within a few units in the last place. x86 has an approximation of 12 bits or more that a
+// step of Newton's doubles, faster than whole vectors are divided.
 HWY_INLINE Vector reciprocal(Vector x) {
   const Vector one = hn::Set(Floats(), 1.0f);
 #if HWY_ARCH_X86
