@@ -3,6 +3,10 @@
 // The library can fuse bias, GELU and residual into a product. In f32 its fused form runs at 80 to 90 % of the
 // rate of its plain one where the product is wide, which is more than the fusion saves (bench/JOURNAL.md):
 // there the sums start from bias and residual, and a GELU is a pass of its own.
+//
+// bf16 on a processor that does not multiply it faster: operands are widened to f32 beside their place, and
+// the pass over the sums that adds bias and residual narrows them. The sums are the same, for a product of
+// two values in bf16 is exact in f32.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear.cpp"
 #include <hwy/foreach_target.h>
@@ -32,6 +36,17 @@ void sum_columns(const In& x, std::int64_t rows, std::int64_t columns, std::int6
   });
 }
 
+void widen_range(const In& x, std::int64_t begin, std::int64_t end, float* to) {
+  const std::size_t first = static_cast<std::size_t>(begin);
+  load_row(x, first, static_cast<std::size_t>(end - begin), to + first);
+}
+
+void narrow_range(const float* x, std::int64_t begin, std::int64_t end, const Grad& to) {
+  const std::size_t first = static_cast<std::size_t>(begin);
+  for_vectors(static_cast<std::size_t>(end - begin),
+              [&](std::size_t i, std::size_t n) { store(load(x + first + i, n), to, first + i, n); });
+}
+
 // Row `row` of what the sums start from: bias + residual, either of which may be missing. f32.
 void start_row(const LinearForward& a, std::int64_t row) {
   const std::size_t O = static_cast<std::size_t>(a.O), first = static_cast<std::size_t>(row) * O;
@@ -42,14 +57,15 @@ void start_row(const LinearForward& a, std::int64_t row) {
   });
 }
 
-// Sums of row `row` to GELU(sum + bias), in place. f32.
-void finish_row(const LinearForward& a, std::int64_t row) {
+// Row `row` of the result from its sums, which may lie in its place: activation(sum + bias) + residual.
+void finish_row(const LinearForward& a, const float* sums, std::int64_t row) {
   const std::size_t O = static_cast<std::size_t>(a.O), first = static_cast<std::size_t>(row) * O;
-  float* const sums = a.out.f32() + first;
   for_vectors(O, [&](std::size_t o, std::size_t n) {
-    Vector x = load(sums + o, n);
+    Vector x = load(sums + first + o, n);
     if (a.bias) x = hn::Add(x, load(a.bias, o, n));
-    store(gelu(x, normal_distribution(x)), sums + o, n);
+    if (a.activation == Activation::gelu) x = gelu(x, normal_distribution(x));
+    if (a.residual) x = hn::Add(x, load(a.residual, first + o, n));
+    store(x, a.out, first + o, n);
   });
 }
 
@@ -60,6 +76,8 @@ HWY_AFTER_NAMESPACE();
 namespace stp::cpu {
 
 HWY_EXPORT(sum_columns);
+HWY_EXPORT(widen_range);
+HWY_EXPORT(narrow_range);
 HWY_EXPORT(start_row);
 HWY_EXPORT(finish_row);
 
@@ -79,27 +97,67 @@ bool is_wide(const LinearForward& a) {
   return a.x.type == Element::f32 && a.I >= kWide && a.O >= kWide;
 }
 
+// Whether products of a type are done in f32 on widened copies.
+bool widens(Element type) { return type == Element::bf16 && !fast_bf16(); }
+
+// What `count` values in f32 take as an area of scratch of its own: whole cache lines.
+std::size_t area(bool wanted, std::int64_t count) {
+  return wanted ? (static_cast<std::size_t>(count) + 15) / 16 * 16 : 0;
+}
+
+constexpr std::int64_t kValues = 4096;  // a thread widens or narrows at a time
+
+In in_f32(const In& x, std::int64_t count, Areas& scratch) {
+  if (x.type == Element::f32) return x;
+  float* const to = scratch.take(area(true, count));
+  parallel_ranges(count, kValues, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(widen_range)(x, begin, end, to);
+  });
+  return {to};
+}
+
+void multiply_or_widen(Product p) {
+  if (!widens(p.a.type)) return multiply(p);
+  const Grad to{p.c.data, p.c.type, p.add};
+  const std::int64_t a = p.rows * p.depth, b = p.depth * p.columns, c = p.rows * p.columns;
+  const bool narrow = to.type != Element::f32;
+  Areas scratch(thread_scratch(area(true, a) + area(true, b) + area(narrow, c)));
+  p.a = in_f32(p.a, a, scratch);
+  p.b = in_f32(p.b, b, scratch);
+  if (!narrow) return multiply(p);
+  p.c = {scratch.take(area(true, c))};
+  p.add = false;
+  multiply(p);
+  parallel_ranges(c, kValues, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(narrow_range)(p.c.f32(), begin, end, to);
+  });
+}
+
 void forward_in_passes(const LinearForward& a) {
-  const bool gelu = a.activation == Activation::gelu;
-  const bool start = !gelu && (a.bias || a.residual);
+  const std::int64_t x = a.rows * a.I, weight = std::int64_t{a.O} * a.I, sums = a.rows * a.O;
+  const bool gelu = a.activation == Activation::gelu, widen = a.x.type != Element::f32;
+  const bool in_place = a.out.type == Element::f32 && !(gelu && a.residual);  // which may be `out`
+  Areas scratch(thread_scratch(area(widen, x) + area(widen, weight) + area(!in_place, sums)));
+  const bool finish = gelu || !in_place, start = !finish && (a.bias || a.residual);
+  const Product product{.a = in_f32(a.x, x, scratch),
+                        .b = in_f32(a.weight, weight, scratch),
+                        .c = in_place ? a.out : Out{scratch.take(area(true, sums))},
+                        .rows = a.rows,
+                        .columns = a.O,
+                        .depth = a.I,
+                        .b_transposed = true,
+                        .add = start};
   if (start) for_rows(a.rows, [&](std::int64_t row) { HWY_DYNAMIC_DISPATCH(start_row)(a, row); });
-  multiply(Product{.a = a.x,
-                   .b = a.weight,
-                   .c = a.out,
-                   .rows = a.rows,
-                   .columns = a.O,
-                   .depth = a.I,
-                   .b_transposed = true,
-                   .add = start});
-  if (gelu) for_rows(a.rows, [&](std::int64_t row) { HWY_DYNAMIC_DISPATCH(finish_row)(a, row); });
+  multiply(product);
+  if (!finish) return;
+  for_rows(a.rows, [&](std::int64_t row) { HWY_DYNAMIC_DISPATCH(finish_row)(a, product.c.f32(), row); });
 }
 
 }  // namespace
 
 void linear_forward(const LinearForward& a) {
   assert(a.weight.type == a.x.type);
-  const bool gelu_and_residual = a.activation == Activation::gelu && a.residual;
-  if (is_wide(a) && !gelu_and_residual) return forward_in_passes(a);
+  if (is_wide(a) || widens(a.x.type)) return forward_in_passes(a);
   multiply(FusedProduct{.a = a.x,
                         .b = a.weight,
                         .bias = a.bias,
@@ -114,24 +172,24 @@ void linear_forward(const LinearForward& a) {
 void linear_backward(const LinearBackward& a) {
   if (a.dx) {  // forward: out = x W^T
     assert(a.weight.type == a.dout.type && a.dx.type == a.dout.type);
-    multiply(Product{.a = a.dout,
-                     .b = a.weight,
-                     .c = {a.dx.data, a.dx.type},
-                     .rows = a.rows,
-                     .columns = a.I,
-                     .depth = a.O,
-                     .add = a.dx.add});
+    multiply_or_widen(Product{.a = a.dout,
+                              .b = a.weight,
+                              .c = {a.dx.data, a.dx.type},
+                              .rows = a.rows,
+                              .columns = a.I,
+                              .depth = a.O,
+                              .add = a.dx.add});
   }
   if (a.dweight) {
     assert(a.x.type == a.dout.type && a.dweight.type == Element::f32);
-    multiply(Product{.a = a.dout,
-                     .b = a.x,
-                     .c = {a.dweight.data, a.dweight.type},
-                     .rows = a.O,
-                     .columns = a.I,
-                     .depth = a.rows,
-                     .a_transposed = true,
-                     .add = a.dweight.add});
+    multiply_or_widen(Product{.a = a.dout,
+                              .b = a.x,
+                              .c = {a.dweight.data, a.dweight.type},
+                              .rows = a.O,
+                              .columns = a.I,
+                              .depth = a.rows,
+                              .a_transposed = true,
+                              .add = a.dweight.add});
   }
   if (a.dbias) {  // forward: out = ... + bias on every row
     constexpr std::int64_t kColumns = 64;

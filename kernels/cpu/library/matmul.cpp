@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
-#include <vector>
 
 namespace stp::cpu {
 
@@ -35,52 +34,6 @@ bool uses(dnnl::cpu_isa wanted) {
   return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
 }
 
-bool multiplies_bf16() { return uses(dnnl::cpu_isa::avx512_core); }
-
-std::vector<float> widened(const In& from, std::int64_t count) {
-  std::vector<float> to(from ? static_cast<std::size_t>(count) : 0);
-  const auto* halves = static_cast<const std::uint16_t*>(from.data);
-  for (std::size_t i = 0; i < to.size(); ++i)
-    to[i] = from.type == Element::f32 ? from.f32()[i] : from_bf16(halves[i]);
-  return to;
-}
-
-void put(const std::vector<float>& from, const Out& to) {
-  for (std::size_t i = 0; i < from.size(); ++i) {
-    if (to.type == Element::f32) {
-      to.f32()[i] = from[i];
-    } else {
-      static_cast<std::uint16_t*>(to.data)[i] = to_bf16(from[i]);
-    }
-  }
-}
-
-void multiply_widened(Product p) {
-  const std::vector<float> a = widened(p.a, p.rows * p.depth), b = widened(p.b, p.depth * p.columns);
-  std::vector<float> c = widened({p.c.data, p.c.type}, p.rows * p.columns);
-  const Out to = p.c;
-  p.a = {a.data()};
-  p.b = {b.data()};
-  p.c = {c.data()};
-  multiply(p);
-  put(c, to);
-}
-
-void multiply_widened(FusedProduct p) {
-  const std::vector<float> a = widened(p.a, p.rows * p.depth), b = widened(p.b, p.columns * p.depth),
-                           bias = widened(p.bias, p.columns),
-                           residual = widened(p.residual, p.rows * p.columns);
-  std::vector<float> c(static_cast<std::size_t>(p.rows * p.columns));
-  const Out to = p.c;
-  p.a = {a.data()};
-  p.b = {b.data()};
-  if (p.bias) p.bias = {bias.data()};
-  if (p.residual) p.residual = {residual.data()};
-  p.c = {c.data()};
-  multiply(p);
-  put(c, to);
-}
-
 void multiply_f32(const Product& p) {
   const auto order = [](bool transposed) { return transposed ? 'T' : 'N'; };
   const std::int64_t a_pitch = p.a_transposed ? p.rows : p.depth,
@@ -102,7 +55,6 @@ void run(const dnnl::matmul::primitive_desc& description, const std::unordered_m
 void multiply(const Product& p) {
   if (p.rows == 0 || p.columns == 0) return;
   if (p.a.type == Element::f32) return multiply_f32(p);
-  if (!multiplies_bf16()) return multiply_widened(p);
   const memory::desc a = matrix(p.rows, p.depth, p.a.type, p.a_transposed),
                      b = matrix(p.depth, p.columns, p.b.type, p.b_transposed),
                      c = matrix(p.rows, p.columns, p.c.type);
@@ -117,7 +69,6 @@ void multiply(const Product& p) {
 
 void multiply(const FusedProduct& p) {
   if (p.rows == 0) return;
-  if (p.a.type == Element::bf16 && !multiplies_bf16()) return multiply_widened(p);
   if (!p.bias && !p.residual && !p.gelu) {
     return multiply(Product{.a = p.a,
                             .b = p.b,
@@ -151,7 +102,10 @@ void multiply(const FusedProduct& p) {
   run({product, attributes, engine()}, arguments);
 }
 
-bool fast_bf16() { return uses(dnnl::cpu_isa::avx512_core_amx); }
+bool fast_bf16() {
+  if (uses(dnnl::cpu_isa::avx512_core_amx)) return true;
+  return uses(dnnl::cpu_isa::avx512_core_bf16) && __builtin_cpu_is("amd");
+}
 
 void hold_library(std::string_view instructions) {
   const dnnl::cpu_isa most = instructions == "sse4"

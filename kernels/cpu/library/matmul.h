@@ -9,11 +9,9 @@
 
 namespace stp::cpu {
 
-// Products in bf16 want AVX-512 of the library; on other processors they are done in f32 on widened copies.
-
 // c = op(a) op(b), or with `add` c += op(a) op(b), of row-major matrices: (rows, columns) from (rows, depth)
-// and (depth, columns). An operand marked transposed is stored the other way round. a and b are of one type, c
-// of the same or f32; sums are f32.
+// and (depth, columns). An operand marked transposed is stored the other way round. a and b are of one type,
+// bf16 only where that is fast (below); c is of the same or f32; sums are f32.
 struct Product {
   In a, b;
   Out c;
@@ -23,8 +21,7 @@ struct Product {
 void multiply(const Product& p);
 
 // c = activation(a b^T + bias) + residual in one pass: a (rows, depth), b (columns, depth), bias (columns) or
-// null, residual (rows, columns) or null, possibly c itself. a and b are of one type, the others of c's, which
-// is the same or f32.
+// null, residual (rows, columns) or null, possibly c itself. Types as above; bias and residual are of c's.
 struct FusedProduct {
   In a, b, bias, residual;
   Out c;
@@ -33,8 +30,8 @@ struct FusedProduct {
 };
 void multiply(const FusedProduct& p);
 
-// Whether this processor multiplies bf16 faster than f32: by matrix tiles (AMX). Dot products of bf16 alone
-// were half as fast as f32 where they were measured (bench/JOURNAL.md).
+// Whether this processor multiplies bf16 faster than f32: by matrix tiles (AMX), or by dot products of AMD's,
+// twice as fast as f32 on Zen 4. Intel's dot products are half as fast as f32 (bench/JOURNAL.md).
 bool fast_bf16();
 
 // Keeps the library from instruction sets above "sse4", "avx2" or "avx512" (which is without bf16). Before its
