@@ -83,18 +83,6 @@ inline void copy_keys(const In& from, const Head& head, const KeyOrder& order, s
     copy_row(from, head, part, order.token_at(j), to + j * pitch, pitch);
 }
 
-// to(c, r) = from(r, c), by bands of rows that stay in L1 while their columns are walked.
-inline void transposed(const float* HWY_RESTRICT from, std::size_t from_pitch, std::size_t rows,
-                       std::size_t columns, float* HWY_RESTRICT to, std::size_t to_pitch) {
-  constexpr std::size_t kBand = 16;
-  for (std::size_t begin = 0; begin < rows; begin += kBand) {
-    const std::size_t end = std::min(rows, begin + kBand);
-    for (std::size_t c = 0; c < columns; ++c) {
-      for (std::size_t r = begin; r < end; ++r) to[c * to_pitch + r] = from[r * from_pitch + c];
-    }
-  }
-}
-
 // ---- the products of one head, in two kinds of arithmetic
 //
 // Rows of queries, and of what belongs to them, come in blocks of kBlock. `keys` below are in their order, and

@@ -126,6 +126,18 @@ HWY_INLINE void load_row(const In& from, std::size_t index, std::size_t count, f
   for_vectors(count, [&](std::size_t i, std::size_t n) { store(load(from, index + i, n), to + i, n); });
 }
 
+// to(c, r) = from(r, c), by bands of rows that stay in L1 while their columns are walked.
+inline void transposed(const float* HWY_RESTRICT from, std::size_t from_pitch, std::size_t rows,
+                       std::size_t columns, float* HWY_RESTRICT to, std::size_t to_pitch) {
+  constexpr std::size_t kBand = 16;
+  for (std::size_t begin = 0; begin < rows; begin += kBand) {
+    const std::size_t end = begin + kBand < rows ? begin + kBand : rows;
+    for (std::size_t c = 0; c < columns; ++c) {
+      for (std::size_t r = begin; r < end; ++r) to[c * to_pitch + r] = from[r * from_pitch + c];
+    }
+  }
+}
+
 // Zero in the lanes from `count` on, whatever was computed there.
 HWY_INLINE Vector first_lanes(Vector v, std::size_t count) {
   const Floats d;
