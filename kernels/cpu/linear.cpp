@@ -6,9 +6,9 @@
 // as it lies faster than by one that it has to turn itself, by 5 to 15 % where the product is as deep as wide:
 // there many rows are worth a turned copy of the weights.
 //
-// bf16 on a processor that does not multiply it faster: operands are widened to f32 beside their place, and
-// the pass over the sums that adds bias and residual narrows them. The sums are the same, for a product of
-// two values in bf16 is exact in f32.
+// bf16 on a processor that does not multiply it faster: operands are widened to f32, a block of rows at a time,
+// and the pass over the sums that adds bias and residual narrows them. Nothing is lost by it: a product of two
+// values in bf16 is exact in f32.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear.cpp"
 #include <hwy/foreach_target.h>
@@ -38,15 +38,14 @@ void sum_columns(const In& x, std::int64_t rows, std::int64_t columns, std::int6
   });
 }
 
-void widen_range(const In& x, std::int64_t begin, std::int64_t end, float* to) {
-  const std::size_t first = static_cast<std::size_t>(begin);
-  load_row(x, first, static_cast<std::size_t>(end - begin), to + first);
+// to[i] = x[first + i] and to[first + i] = from[i] for i from `begin` to `end`.
+void widen_range(const In& x, std::int64_t first, std::int64_t begin, std::int64_t end, float* to) {
+  load_row(x, static_cast<std::size_t>(first + begin), static_cast<std::size_t>(end - begin), to + begin);
 }
-
-void narrow_range(const float* x, std::int64_t begin, std::int64_t end, const Grad& to) {
-  const std::size_t first = static_cast<std::size_t>(begin);
-  for_vectors(static_cast<std::size_t>(end - begin),
-              [&](std::size_t i, std::size_t n) { store(load(x + first + i, n), to, first + i, n); });
+void narrow_range(const float* from, std::int64_t begin, std::int64_t end, const Grad& to, std::int64_t first) {
+  for_vectors(static_cast<std::size_t>(end - begin), [&](std::size_t i, std::size_t n) {
+    store(load(from + begin + i, n), to, static_cast<std::size_t>(first + begin) + i, n);
+  });
 }
 
 // Rows `begin` to `end` of (O, I) as columns of (I, O).
@@ -67,11 +66,11 @@ void start_row(const LinearForward& a, std::int64_t row) {
   });
 }
 
-// Row `row` of the result from its sums, which may lie in its place: activation(sum + bias) + residual.
+// Row `row` of the result from its sums: activation(sum + bias) + residual. `sums` may be the result itself.
 void finish_row(const LinearForward& a, const float* sums, std::int64_t row) {
   const std::size_t O = static_cast<std::size_t>(a.O), first = static_cast<std::size_t>(row) * O;
   for_vectors(O, [&](std::size_t o, std::size_t n) {
-    Vector x = load(sums + first + o, n);
+    Vector x = load(sums + o, n);
     if (a.bias) x = hn::Add(x, load(a.bias, o, n));
     if (a.activation == Activation::gelu) x = gelu(x, normal_distribution(x));
     if (a.residual) x = hn::Add(x, load(a.residual, first + o, n));
@@ -108,80 +107,152 @@ bool is_wide(const LinearForward& a) {
   return a.x.type == Element::f32 && a.I >= kWide && a.O >= kWide;
 }
 
-// Whether products of a type are done in f32 on widened copies.
-bool widens(Element type) { return type == Element::bf16 && !fast_bf16(); }
-
-// What `count` values in f32 take as an area of scratch of its own: whole cache lines.
-std::size_t area(bool wanted, std::int64_t count) {
-  return wanted ? (static_cast<std::size_t>(count) + 15) / 16 * 16 : 0;
-}
-
-constexpr std::int64_t kValues = 4096;  // a thread widens or narrows at a time
-
-In in_f32(const In& x, std::int64_t count, Areas& scratch) {
-  if (x.type == Element::f32) return x;
-  float* const to = scratch.take(area(true, count));
-  parallel_ranges(count, kValues, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(widen_range)(x, begin, end, to);
-  });
-  return {to};
-}
-
-// (O, I) in f32 as (I, O).
-In turned(const In& weight, std::int64_t O, std::int64_t I, Areas& scratch) {
-  float* const to = scratch.take(area(true, O * I));
+// (O, I) in f32 as (I, O), in scratch.
+const float* turned(const float* weight, std::int64_t O, std::int64_t I) {
+  float* const to = thread_scratch(static_cast<std::size_t>(O * I));
   parallel_ranges(O, kRows, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(turn_range)(weight.f32(), O, I, begin, end, to);
+    HWY_DYNAMIC_DISPATCH(turn_range)(weight, O, I, begin, end, to);
   });
-  return {to};
-}
-
-void multiply_or_widen(Product p) {
-  if (!widens(p.a.type)) return multiply(p);
-  const Grad to{p.c.data, p.c.type, p.add};
-  const std::int64_t a = p.rows * p.depth, b = p.depth * p.columns, c = p.rows * p.columns;
-  const bool narrow = to.type != Element::f32;
-  Areas scratch(thread_scratch(area(true, a) + area(true, b) + area(narrow, c)));
-  p.a = in_f32(p.a, a, scratch);
-  p.b = in_f32(p.b, b, scratch);
-  if (!narrow) return multiply(p);
-  p.c = {scratch.take(area(true, c))};
-  p.add = false;
-  multiply(p);
-  parallel_ranges(c, kValues, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(narrow_range)(p.c.f32(), begin, end, to);
-  });
+  return to;
 }
 
 void forward_in_passes(const LinearForward& a) {
   constexpr std::int64_t kMany = 256;  // rows
-  const std::int64_t x = a.rows * a.I, weights = std::int64_t{a.O} * a.I, sums = a.rows * a.O;
-  const bool gelu = a.activation == Activation::gelu, widen = a.x.type != Element::f32;
-  const bool turn = a.I > a.O && a.rows >= kMany;
-  const bool in_place = a.out.type == Element::f32 && !(gelu && a.residual);  // which may be `out`
-  const bool finish = gelu || !in_place, start = !finish && (a.bias || a.residual);
-  Areas scratch(
-      thread_scratch(area(widen, x) + area(widen, weights) + area(turn, weights) + area(!in_place, sums)));
-  const In weight = in_f32(a.weight, weights, scratch);
-  const Product product{.a = in_f32(a.x, x, scratch),
-                        .b = turn ? turned(weight, a.O, a.I, scratch) : weight,
-                        .c = in_place ? a.out : Out{scratch.take(area(true, sums))},
-                        .rows = a.rows,
-                        .columns = a.O,
-                        .depth = a.I,
-                        .b_transposed = !turn,
-                        .add = start};
+  const bool turn = a.I > a.O && a.rows >= kMany, gelu = a.activation == Activation::gelu;
+  const bool start = !gelu && (a.bias || a.residual);
   if (start) for_rows(a.rows, [&](std::int64_t row) { HWY_DYNAMIC_DISPATCH(start_row)(a, row); });
-  multiply(product);
-  if (!finish) return;
-  for_rows(a.rows, [&](std::int64_t row) { HWY_DYNAMIC_DISPATCH(finish_row)(a, product.c.f32(), row); });
+  multiply(Product{.a = a.x,
+                   .b = turn ? In{turned(a.weight.f32(), a.O, a.I)} : a.weight,
+                   .c = a.out,
+                   .rows = a.rows,
+                   .columns = a.O,
+                   .depth = a.I,
+                   .b_transposed = !turn,
+                   .add = start});
+  if (!gelu) return;
+  for_rows(a.rows, [&](std::int64_t row) {
+    HWY_DYNAMIC_DISPATCH(finish_row)(a, a.out.f32() + row * a.O, row);
+  });
+}
+
+// forward: out = x W^T
+void dx_plain(const LinearBackward& a) {
+  multiply(Product{.a = a.dout,
+                   .b = a.weight,
+                   .c = {a.dx.data, a.dx.type},
+                   .rows = a.rows,
+                   .columns = a.I,
+                   .depth = a.O,
+                   .add = a.dx.add});
+}
+void dweight_plain(const LinearBackward& a) {
+  multiply(Product{.a = a.dout,
+                   .b = a.x,
+                   .c = {a.dweight.data, a.dweight.type},
+                   .rows = a.O,
+                   .columns = a.I,
+                   .depth = a.rows,
+                   .a_transposed = true,
+                   .add = a.dweight.add});
+}
+
+// ---- bf16 in f32
+
+bool widens(Element type) { return type == Element::bf16 && !fast_bf16(); }
+
+constexpr std::int64_t kBlock = 512;    // rows with copies in scratch at a time
+constexpr std::int64_t kValues = 4096;  // a thread widens or narrows at a time
+
+// Calls body(first, rows) for blocks of about equal size; once where there are no rows.
+template <class Body>
+void for_blocks(std::int64_t rows, const Body& body) {
+  const std::int64_t blocks = std::max<std::int64_t>(1, (rows + kBlock - 1) / kBlock);
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    const std::int64_t first = rows * b / blocks;
+    body(first, rows * (b + 1) / blocks - first);
+  }
+}
+
+// `count` values from `first` on, into `to`.
+void widen(const In& x, std::int64_t first, std::int64_t count, float* to) {
+  parallel_ranges(count, kValues, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(widen_range)(x, first, begin, end, to);
+  });
+}
+
+void narrow(const float* from, std::int64_t count, const Grad& to, std::int64_t first) {
+  parallel_ranges(count, kValues, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(narrow_range)(from, begin, end, to, first);
+  });
+}
+
+// Scratch of a widened layer: its weights and, for a block of rows, what is I wide and what is O wide. Each
+// begins on a cache line.
+struct Widened {
+  float *weight, *in, *out;
+
+  Widened(std::int64_t rows, std::int64_t I, std::int64_t O) {
+    const std::int64_t block = std::min(rows, kBlock);
+    Areas areas(thread_scratch(lines(O * I) + lines(block * I) + lines(block * O)));
+    weight = areas.take(lines(O * I));
+    in = areas.take(lines(block * I));
+    out = areas.take(lines(block * O));
+  }
+  static std::size_t lines(std::int64_t floats) { return (static_cast<std::size_t>(floats) + 15) / 16 * 16; }
+};
+
+void forward_widened(const LinearForward& a) {
+  const Widened copy(a.rows, a.I, a.O);
+  widen(a.weight, 0, std::int64_t{a.O} * a.I, copy.weight);
+  for_blocks(a.rows, [&](std::int64_t first, std::int64_t rows) {
+    widen(a.x, first * a.I, rows * a.I, copy.in);
+    multiply(Product{.a = {copy.in},
+                     .b = {copy.weight},
+                     .c = {copy.out},
+                     .rows = rows,
+                     .columns = a.O,
+                     .depth = a.I,
+                     .b_transposed = true});
+    for_rows(rows, [&](std::int64_t row) {
+      HWY_DYNAMIC_DISPATCH(finish_row)(a, copy.out + row * a.O, first + row);
+    });
+  });
+}
+
+void dx_widened(const LinearBackward& a) {
+  const Widened copy(a.rows, a.I, a.O);
+  widen(a.weight, 0, std::int64_t{a.O} * a.I, copy.weight);
+  for_blocks(a.rows, [&](std::int64_t first, std::int64_t rows) {
+    widen(a.dout, first * a.O, rows * a.O, copy.out);
+    multiply(Product{
+        .a = {copy.out}, .b = {copy.weight}, .c = {copy.in}, .rows = rows, .columns = a.I, .depth = a.O});
+    narrow(copy.in, rows * a.I, a.dx, first * a.I);
+  });
+}
+
+void dweight_widened(const LinearBackward& a) {
+  const Widened copy(a.rows, a.I, a.O);
+  for_blocks(a.rows, [&](std::int64_t first, std::int64_t rows) {
+    widen(a.dout, first * a.O, rows * a.O, copy.out);
+    widen(a.x, first * a.I, rows * a.I, copy.in);
+    multiply(Product{.a = {copy.out},
+                     .b = {copy.in},
+                     .c = {a.dweight.data},
+                     .rows = a.O,
+                     .columns = a.I,
+                     .depth = rows,
+                     .a_transposed = true,
+                     .add = a.dweight.add || first > 0});
+  });
 }
 
 }  // namespace
 
 void linear_forward(const LinearForward& a) {
   assert(a.weight.type == a.x.type);
-  if (is_wide(a) || widens(a.x.type)) return forward_in_passes(a);
+  if (widens(a.x.type)) return forward_widened(a);
+  const bool gelu_and_residual = a.activation == Activation::gelu && a.residual;
+  if (is_wide(a) && !gelu_and_residual) return forward_in_passes(a);
   multiply(FusedProduct{.a = a.x,
                         .b = a.weight,
                         .bias = a.bias,
@@ -194,26 +265,14 @@ void linear_forward(const LinearForward& a) {
 }
 
 void linear_backward(const LinearBackward& a) {
-  if (a.dx) {  // forward: out = x W^T
+  const bool widened = widens(a.dout.type);
+  if (a.dx) {
     assert(a.weight.type == a.dout.type && a.dx.type == a.dout.type);
-    multiply_or_widen(Product{.a = a.dout,
-                              .b = a.weight,
-                              .c = {a.dx.data, a.dx.type},
-                              .rows = a.rows,
-                              .columns = a.I,
-                              .depth = a.O,
-                              .add = a.dx.add});
+    widened ? dx_widened(a) : dx_plain(a);
   }
   if (a.dweight) {
     assert(a.x.type == a.dout.type && a.dweight.type == Element::f32);
-    multiply_or_widen(Product{.a = a.dout,
-                              .b = a.x,
-                              .c = {a.dweight.data, a.dweight.type},
-                              .rows = a.O,
-                              .columns = a.I,
-                              .depth = a.rows,
-                              .a_transposed = true,
-                              .add = a.dweight.add});
+    widened ? dweight_widened(a) : dweight_plain(a);
   }
   if (a.dbias) {  // forward: out = ... + bias on every row
     constexpr std::int64_t kColumns = 64;
