@@ -3,7 +3,7 @@
 // The library can fuse bias, GELU and residual into a product. In f32 its fused form runs at 80 to 90 % of the
 // rate of its plain one where the product is wide, which is more than the fusion saves (bench/JOURNAL.md):
 // there the sums start from bias and residual, and a GELU is a pass of its own. It also multiplies by a matrix
-// as it lies faster than by one that it has to turn itself, by 5 to 15 % where the product is as deep as wide:
+// as it lies faster than by one that it has to turn itself, by a tenth where the product is deeper than wide:
 // there many rows are worth a turned copy of the weights.
 //
 // bf16 on a processor that does not multiply it faster: operands are widened to f32, a block of rows at a time,

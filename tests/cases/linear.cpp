@@ -95,6 +95,8 @@ std::vector<OpCase> linear_cases(Scale scale) {
   cases.push_back(linear_case({5, 7, 9}, false, true, Activation::none));
   cases.push_back(linear_case({3, 257, 260}, false, true, Activation::none));
   cases.push_back(linear_case({3, 257, 260}, false, false, Activation::gelu));
+  // More rows than the processor widens of bf16 at a time.
+  cases.push_back(linear_case({1030, 5, 7}, true, true, Activation::none));
   cases.push_back(mlp_case(5, 6, 24, true));
   cases.push_back(mlp_case(17, 9, 33, false));
   return cases;
