@@ -42,17 +42,25 @@ void multiply_until_interrupted() {
 
 void sleep_for(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
 
-// Runs `work` in a process of its own that watches for signals; `meanwhile` gets its id. Returns its exit code,
-// or 128 + the signal that killed it.
+// Runs `work` in a process of its own that watches for signals; `meanwhile` gets its id, once it does. Returns
+// its exit code, or 128 + the signal that killed it.
 template <class Work, class Meanwhile>
 int in_child(const Work& work, const Meanwhile& meanwhile) {
+  int watching[2];
+  REQUIRE(pipe(watching) == 0);
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
     watch_interrupts();
+    close(watching[0]);
+    close(watching[1]);
     work();
     _exit(interrupted_by());
   }
+  close(watching[1]);
+  char nothing = 0;
+  REQUIRE(read(watching[0], &nothing, 1) == 0);  // ends when the child has closed its end too
+  close(watching[0]);
   meanwhile(child);
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
