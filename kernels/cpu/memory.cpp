@@ -24,7 +24,8 @@ void zero_bytes(void* memory, std::size_t bytes) {
 void* allocate_bytes(std::size_t bytes) {
   constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20;
   const bool large = bytes >= 2 * kHugePage;
-  void* const memory = std::aligned_alloc(large ? kHugePage : kLine, (bytes + kLine - 1) / kLine * kLine);
+  const std::size_t alignment = large ? kHugePage : kLine;
+  void* const memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (memory && large) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
   return memory;
 }
