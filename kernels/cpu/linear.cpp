@@ -21,6 +21,7 @@
 #include "kernels/cpu/library/matmul.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/linear.h"
+#include "kernels/table.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace stp::cpu::HWY_NAMESPACE {
@@ -35,16 +36,6 @@ void sum_columns(const In& x, std::int64_t rows, std::int64_t columns, std::int6
       sum = hn::Add(sum, load(x, r * pitch + begin + c, n));
     }
     store(sum, to, begin + c, n);
-  });
-}
-
-// to[i] = x[first + i] and to[first + i] = from[i] for i from `begin` to `end`.
-void widen_range(const In& x, std::int64_t first, std::int64_t begin, std::int64_t end, float* to) {
-  load_row(x, static_cast<std::size_t>(first + begin), static_cast<std::size_t>(end - begin), to + begin);
-}
-void narrow_range(const float* from, std::int64_t begin, std::int64_t end, const Grad& to, std::int64_t first) {
-  for_vectors(static_cast<std::size_t>(end - begin), [&](std::size_t i, std::size_t n) {
-    store(load(from + begin + i, n), to, static_cast<std::size_t>(first + begin) + i, n);
   });
 }
 
@@ -85,8 +76,6 @@ HWY_AFTER_NAMESPACE();
 namespace stp::cpu {
 
 HWY_EXPORT(sum_columns);
-HWY_EXPORT(widen_range);
-HWY_EXPORT(narrow_range);
 HWY_EXPORT(turn_range);
 HWY_EXPORT(start_row);
 HWY_EXPORT(finish_row);
@@ -160,8 +149,7 @@ void dweight_plain(const LinearBackward& a) {
 
 bool widens(Element type) { return type == Element::bf16 && !fast_bf16(); }
 
-constexpr std::int64_t kBlock = 512;    // rows with copies in scratch at a time
-constexpr std::int64_t kValues = 4096;  // a thread widens or narrows at a time
+constexpr std::int64_t kBlock = 512;  // rows with copies in scratch at a time
 
 // Calls body(first, rows) for blocks of about equal size; once where there are no rows.
 template <class Body>
@@ -173,17 +161,15 @@ void for_blocks(std::int64_t rows, const Body& body) {
   }
 }
 
-// `count` values from `first` on, into `to`.
+// `count` values in bf16 from `first` on, into f32; and back.
 void widen(const In& x, std::int64_t first, std::int64_t count, float* to) {
-  parallel_ranges(count, kValues, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(widen_range)(x, first, begin, end, to);
-  });
+  assert(x.type == Element::bf16);
+  accumulate({.from = {static_cast<const std::uint16_t*>(x.data) + first, x.type}, .to = {to}, .count = count});
 }
-
 void narrow(const float* from, std::int64_t count, const Grad& to, std::int64_t first) {
-  parallel_ranges(count, kValues, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(narrow_range)(from, begin, end, to, first);
-  });
+  assert(to.type == Element::bf16);
+  std::uint16_t* const halves = static_cast<std::uint16_t*>(to.data) + first;
+  accumulate({.from = {from}, .to = {halves, to.type, to.add}, .count = count});
 }
 
 // Scratch of a widened layer: its weights and, for a block of rows, what is I wide and what is O wide. Each

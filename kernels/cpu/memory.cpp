@@ -19,8 +19,8 @@ void zero_bytes(void* memory, std::size_t bytes) {
   if (bytes > 0) std::memset(memory, 0, bytes);
 }
 
-// Large arrays ask for huge pages, which spare them most of the address translation: 3 % of a step
-// (bench/JOURNAL.md). That is advice: a system without them gives its ordinary pages.
+// Large arrays ask for huge pages, which spare them most of the address translation (bench/JOURNAL.md). That is
+// advice: a system without them gives its ordinary pages.
 void* allocate_bytes(std::size_t bytes) {
   constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20;
   const bool large = bytes >= 2 * kHugePage;
