@@ -8,8 +8,8 @@
 PYTHON is one that has torch; the peer is bench/torch_peer.py as it is and compiled, each with glibc's allocator and with
 tcmalloc. A round runs ours and then the variant, for every variant; from the third round on only variants that come
 near the best go on. Figures are medians; a ratio is one of medians, beside the lowest and highest of neighbouring
-runs. Memory is the peak resident size that the system counted for the process. Nothing else may run meanwhile. What
-could not be measured says so and why.
+runs. What the machine can do at most is measured again in every round: its speed drifts. Memory is the peak resident
+size that the system counted for the process. Nothing else may run meanwhile. What could not be measured says so and why.
 """
 
 import argparse
@@ -153,6 +153,12 @@ def worth_going_on(variants, rounds_done):
             if samples and ratio(least, median_of(samples), unit) <= NEAR]
 
 
+def medians(measurements):
+    """{name: median} of dictionaries that name the same values, each perhaps not all of them."""
+    names = dict.fromkeys(name for found in measurements for name in found)
+    return {name: statistics.median(found[name] for found in measurements if name in found) for name in names}
+
+
 def share_of_peak(line, sample, peaks, threads):
     """What of the machine's measured peak our program reaches; None if one of them is not known."""
     copy = peaks.get(f"copy_{threads}")
@@ -222,8 +228,8 @@ def markdown(report):
     """The whole report as Markdown."""
     text = ["# Beside PyTorch", ""]
     text += [f"- {key}: {value}" for key, value in report["machine"].items()]
-    text += [f"- measured peak: {', '.join(f'{k} {v:g}' for k, v in report['peaks'].items()) or 'not measured'} "
-             "(GB/s, GFLOP/s; _N: threads)", ""]
+    text += [f"- measured peak: {', '.join(f'{k} {v:.4g}' for k, v in report['peaks'].items()) or 'not measured'} "
+             "(GB/s, GFLOP/s; _N: threads; medians of all rounds, a line's share is of its own)", ""]
     names = report["variants"]
     if report["lines"]:
         head = ["line", "unit", "ours", *names, "best / ours", "neighbours", "peak memory, MiB", "its lowest", "ours / lowest f32",
@@ -296,15 +302,16 @@ def measured(command, name, environment=None):
     return sample
 
 
-def compare(line, ours_command, variants, rounds, peaks, threads):
-    """variants: name -> (command, environment)."""
-    ours, pairs, errors = [], {name: [] for name in variants}, {}
+def compare(line, ours_command, variants, rounds, measure_peaks, threads):
+    """(the line's result, what the machine did at most in each round). variants: name -> (command, environment)."""
+    ours, pairs, errors, peaks = [], {name: [] for name in variants}, {}, []
     for done in range(rounds):
+        peaks.append(measure_peaks())
         others = {name: [other for _, other in found] for name, found in pairs.items() if name not in errors}
         for name in worth_going_on(others, done):
             mine = measured(ours_command, line.name, os.environ | {"OMP_NUM_THREADS": str(threads)})
             if mine.error:
-                return summary(line, ours, pairs, errors | {"ours": mine.error}, peaks, threads)
+                return summary(line, ours, pairs, errors | {"ours": mine.error}, medians(peaks), threads), peaks
             ours.append(mine)
             other = measured(*variants[name][:1], line.name, variants[name][1])
             if other.error:
@@ -312,7 +319,7 @@ def compare(line, ours_command, variants, rounds, peaks, threads):
             else:
                 pairs[name].append((mine, other))
             print(f"  {line.label} {name}: {mine.value:g}, {other.error or format(other.value, 'g')} {mine.unit}", file=sys.stderr)
-    return summary(line, ours, pairs, errors, peaks, threads)
+    return summary(line, ours, pairs, errors, medians(peaks), threads), peaks
 
 
 def find_tcmalloc():
@@ -455,8 +462,9 @@ def main():
         print("\n".join([line.label for line in LINES] + [STARTUP]))
         return 0
     tcmalloc = find_tcmalloc()
-    peaks, said = machine_peaks(a.build)
-    report = {"machine": machine(a.python, a.threads, tcmalloc, said), "peaks": peaks, "rounds": a.rounds,
+    first, said = machine_peaks(a.build)
+    peaks = [first]
+    report = {"machine": machine(a.python, a.threads, tcmalloc, said), "peaks": first, "rounds": a.rounds,
               "variants": [], "lines": [], "startup": []}
     if a.between:
         lines = [Line(a.only[0], "", a.only[0])]
@@ -472,9 +480,10 @@ def main():
             cost = ["--cost"] if line.program == "bench_model" else []
             ours = [str(a.build / "bench" / line.program), line.name, *line.ours(), *cost]
             variants = peer_variants(line, a.python, a.threads, tcmalloc)
-        results[line.label] = compare(line, ours, variants, a.rounds, peaks, a.threads)
+        results[line.label], found = compare(line, ours, variants, a.rounds, lambda: machine_peaks(a.build)[0], a.threads)
         add_memory(results, lines)
-        report["lines"] = list(results.values())
+        peaks += found
+        report |= {"lines": list(results.values()), "peaks": medians(peaks)}
         write(report, a.out)
     if not a.between and (not a.only or STARTUP in a.only):
         report["startup"] = startup(a.build)

@@ -69,6 +69,17 @@ class Numbers(unittest.TestCase):
         self.assertIsNone(compare.share_of_peak(COPY, copy, peaks, 4))
         self.assertIsNone(compare.share_of_peak(COPY, sample(2, "ms"), peaks, 2))
 
+    def test_peaks_are_medians_of_those_measured(self):
+        self.assertEqual(compare.medians([{"f32_2": 300, "copy_2": 10}, {"f32_2": 200}, {"f32_2": 210}, {}]), {"f32_2": 210, "copy_2": 10})
+        self.assertEqual(compare.medians([]), {})
+
+    def test_the_peak_is_measured_in_every_round(self):
+        rates = iter([{"f32_2": 100, "copy_2": 1}, {"f32_2": 400, "copy_2": 1}, {"f32_2": 200, "copy_2": 1}])
+        said = ["echo", f"{STEP.name} 0.5 s/clip 7 50e9 1e6"]
+        result, peaks = compare.compare(STEP, said, {"eager": (said, None)}, 3, lambda: next(rates), 2)
+        self.assertEqual(len(peaks), 3)
+        self.assertAlmostEqual(result["ours"]["of_peak"], 0.5)
+
     def test_memory_stands_beside_the_lowest_in_f32(self):
         results = {"train_step": summary(STEP, {"a": [(sample(1, peak=30), sample(3, peak=100))],
                                                 "b": [(sample(1, peak=30), sample(2, peak=150))]}),
