@@ -126,7 +126,7 @@ void Resizer::operator()(std::span<const std::uint8_t> rgb, std::span<std::uint8
   for (int y = 0; y < Y_; ++y) {
     const Taps& row = rows_[static_cast<std::size_t>(y)];
     blend_rows(rgb.data() + row.first * stride + skipped, stride, row.weights, line);
-    blend_columns(line_.data(), low_, columns_, out.data() + std::ptrdiff_t{3} * y * X_);
+    blend_columns(line_, low_, columns_, out.data() + std::ptrdiff_t{3} * y * X_);
   }
 }
 

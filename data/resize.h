@@ -44,7 +44,7 @@ class Resizer {
   int height_, width_, Y_, X_;
   Axis rows_, columns_;
   int low_ = 0, high_ = 0;          // the source columns in use
-  std::vector<std::int16_t> line_;  // ((high - low), 3) one blended row, and one value more
+  std::vector<std::int32_t> line_;  // ((high - low), 3) one blended row, and one value more
 };
 
 // One frame at once.

@@ -20,10 +20,10 @@ constexpr int kWeightBits = 14, kLineBits = 7;
 
 // line[j] = sum_k weight_k rows_k[j] in units of 2^-kLineBits; rows are `stride` bytes apart.
 void blend_rows(const std::uint8_t* rows, std::ptrdiff_t stride, std::span<const std::int16_t> weights,
-                std::span<std::int16_t> line);
+                std::span<std::int32_t> line);
 
 // out (columns, 3) from a line of the source columns low, low + 1, ... as far as they are in use, 3 values
-// each, and one value more.
-void blend_columns(const std::int16_t* line, int low, std::span<const Taps> columns, std::uint8_t* out);
+// each, and one value more. The line is used up.
+void blend_columns(std::span<std::int32_t> line, int low, std::span<const Taps> columns, std::uint8_t* out);
 
 }  // namespace stp

@@ -4,8 +4,8 @@
 #define HWY_TARGET_INCLUDE "data/yuv420.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first: it reads this file again for every instruction set.
-#include <hwy/highway.h>
-
+#include "data/pairs-inl.h"
+// pairs-inl.h comes first too, for the same reason.
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -42,19 +42,23 @@ void convert_line(const Line& line, int width, const ColourWeights& w, std::uint
   const hn::Rebind<std::uint8_t, decltype(d)> d8;
   const int lanes = static_cast<int>(hn::Lanes(d));
   const std::int32_t bias = (1 << 15) - 8 * w.black * w.luma;
-  const auto times = [&](auto values, std::int32_t weight) { return hn::Mul(values, hn::Set(d, weight)); };
+  const auto weights = [&](std::int32_t luma, std::int32_t chroma) {
+    return hn::Set(d, paired(static_cast<std::int16_t>(luma), static_cast<std::int16_t>(chroma)));
+  };
+  const auto red_weights = weights(w.luma, w.red_v), blue_weights = weights(w.luma, w.blue_u);
+  const auto green_weights = weights(w.luma, w.green_u), green_rest = weights(0, w.green_v);
   const auto sum = [&](const std::array<const std::int16_t*, 2>& rows, int x) {
     return hn::PromoteTo(d, hn::Add(hn::LoadU(d16, rows[0] + x), hn::LoadU(d16, rows[1] + x)));
   };
-  const auto bytes = [&](auto sums) { return hn::DemoteTo(d8, hn::ShiftRight<16>(sums)); };
+  const auto bytes = [&](auto sums) {
+    return hn::DemoteTo(d8, hn::ShiftRight<16>(hn::Add(sums, hn::Set(d, bias))));
+  };
   int x = 0;
   for (; x + lanes <= width; x += lanes) {
-    const auto luma = hn::PromoteTo(d, hn::LoadU(d8, line.y + x));
-    const auto light = hn::Add(times(luma, 8 * w.luma), hn::Set(d, bias));
-    const auto u = sum(line.u, x), v = sum(line.v, x);
-    const auto red = hn::Add(light, times(v, w.red_v));
-    const auto green = hn::Add(light, hn::Add(times(u, w.green_u), times(v, w.green_v)));
-    const auto blue = hn::Add(light, times(u, w.blue_u));
+    const auto light = hn::ShiftLeft<3>(hn::PromoteTo(d, hn::LoadU(d8, line.y + x)));
+    const auto with_u = paired(d, light, sum(line.u, x)), with_v = paired(d, light, sum(line.v, x));
+    const auto red = pair_sums(d, with_v, red_weights), blue = pair_sums(d, with_u, blue_weights);
+    const auto green = hn::Add(pair_sums(d, with_u, green_weights), pair_sums(d, with_v, green_rest));
     hn::StoreInterleaved3(bytes(red), bytes(green), bytes(blue), d8, rgb + 3 * x);
   }
   for (; x < width; ++x) {
