@@ -26,7 +26,8 @@ double Optimizer::step(const std::vector<double>& rates) {
 
 Tensor Optimizer::issue(const std::vector<double>& rates) {
   const Backend& backend = parameters_.backend();
-  const ClipNorm clip = {.gradients = parameters_.gradients(),
+  float* const gradients = parameters_.gradients();
+  const ClipNorm clip = {.gradients = gradients,
                          .partial = partial_.out().f32(),
                          .norm = norm_.out().f32(),
                          .scale = scale_.out().f32(),
@@ -40,7 +41,7 @@ Tensor Optimizer::issue(const std::vector<double>& rates) {
     segments.push_back({run.begin, run.end, static_cast<float>(rate), static_cast<float>(run.treatment.decay)});
   }
   const AdamW args = {.parameters = parameters_.values(),
-                      .gradients = parameters_.gradients(),
+                      .gradients = gradients,
                       .first = first_.out().f32(),
                       .second = second_.out().f32(),
                       .rounded = parameters_.rounded(),

@@ -11,6 +11,9 @@ namespace {
 
 // Windows begin at multiples of a cache line, so that no vector of one parameter holds another's value.
 constexpr std::int64_t kAlignment = 16;
+constexpr std::int64_t aligned(std::int64_t elements) {
+  return (elements + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 std::vector<float> initial_values(const Parameter& p, std::uint64_t seed) {
   std::vector<float> values(static_cast<std::size_t>(p.shape.elements()));
@@ -73,13 +76,24 @@ Tensor Parameters::take(const std::string& name, const Shape& shape, Init init, 
   }
   check(!find(name), "parameters: {} exists already", name);
   all_.push_back({name, shape, init, elements_, learns, {}});
-  elements_ += (shape.elements() + kAlignment - 1) / kAlignment * kAlignment;
+  elements_ += aligned(shape.elements());
   return {};
 }
 
 const Parameter* Parameters::find(const std::string& name) const {
   const auto found = std::find_if(all_.begin(), all_.end(), [&](const Parameter& p) { return p.name == name; });
   return found == all_.end() ? nullptr : &*found;
+}
+
+float* Parameters::gradients() const {
+  float* const values = static_cast<float*>(memory_.gradients->taken().data());
+  const DeviceMemory& memory = backend_.kernels().memory;
+  for (const Parameter& p : all_) {
+    p.tensor.complete_gradient();
+    const std::int64_t end = p.begin + p.shape.elements(), gap = aligned(end) - end;
+    if (gap > 0) memory.zero(values + end, static_cast<std::size_t>(gap) * sizeof(float));
+  }
+  return values;
 }
 
 void Parameters::freeze(bool frozen) const {

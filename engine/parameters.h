@@ -75,7 +75,7 @@ class Parameters {
   const Backend& backend() const { return backend_; }
 
   float* values() const { return static_cast<float*>(memory_.values->data()); }
-  float* gradients() const { return static_cast<float*>(memory_.gradients->taken().data()); }
+  float* gradients() const;  // of all: zeros where nothing was contributed
   Out rounded() const { return memory_.rounded ? Out{memory_.rounded->data(), Element::bf16} : Out{}; }
 
   // A frozen network passes gradients on to its inputs and computes none for its parameters.

@@ -11,10 +11,27 @@ struct Tensor::Slot {
   std::shared_ptr<LazyBuffer> shared;  // of a window: where its gradient lies among others
   std::shared_ptr<Buffer> own;         // of another tensor: null until the first contribution
   bool wants_gradient = false;
-  bool contributed = false;  // to `own`
   bool kept = false;
 
-  const Buffer* gradients() const { return shared ? shared->present() : own.get(); }
+  bool contributed() const {
+    return shared ? shared->present() != nullptr && since == shared->times() : since != 0;
+  }
+  // Notes a contribution; whether there was one before.
+  bool contribute() {
+    const bool before = contributed();
+    since = shared ? shared->times() : 1;
+    return before;
+  }
+  void forget() { since = 0; }
+  // The memory for the gradient, taken now if it is not there; a tensor of its own has so many bytes.
+  const Buffer& gradients(std::size_t bytes) {
+    if (shared) return shared->taken();
+    if (!own) own = std::make_shared<Buffer>(backend, bytes);
+    return *own;
+  }
+
+ private:
+  std::uint64_t since = 0;  // which taking of the memory the contributions lie in; 0: there are none
 };
 
 namespace {
@@ -45,7 +62,7 @@ std::vector<float> download(const Backend& backend, const void* from, std::int64
 const Buffer& LazyBuffer::taken() {
   if (!buffer_) {
     buffer_ = std::make_unique<Buffer>(backend_, bytes_);
-    backend_.kernels().memory.zero(buffer_->data(), bytes_);
+    ++times_;
   }
   return *buffer_;
 }
@@ -134,9 +151,7 @@ const Tensor& Tensor::set_wants_gradient(bool wanted) const {
   slot_->wants_gradient = wanted;
   return *this;
 }
-bool Tensor::has_gradient() const {
-  return slot_ && (slot_->shared ? slot_->shared->present() != nullptr : slot_->contributed);
-}
+bool Tensor::has_gradient() const { return slot_ && slot_->contributed(); }
 
 In Tensor::in() const { return values_ ? In{element(*values_, first_, type_), type_} : In{}; }
 In Tensor::in(Element type) const {
@@ -151,35 +166,35 @@ const float* Tensor::f32() const {
 
 Grad Tensor::grad() const {
   if (!wants_gradient()) return {};
-  if (slot_->shared) return {element(slot_->shared->taken(), first_, type_), type_, true};
-  if (!slot_->own) slot_->own = std::make_shared<Buffer>(slot_->backend, bytes(elements(), type_));
-  const bool add = std::exchange(slot_->contributed, true);
-  return {element(*slot_->own, first_, type_), type_, add};
+  void* const place = element(slot_->gradients(bytes(elements(), type_)), first_, type_);
+  return {place, type_, slot_->contribute()};
 }
 
 In Tensor::gradient() const {
   check(has_gradient(), "tensor {}: no gradient was contributed", shape_);
-  return {element(*slot_->gradients(), first_, type_), type_};
+  return {element(slot_->gradients(bytes(elements(), type_)), first_, type_), type_};
 }
 
 void Tensor::clear_gradient() const {
-  if (slot_->shared) {
-    if (!has_gradient()) return;
-    backend().kernels().memory.zero(element(*slot_->gradients(), first_, type_), bytes(elements(), type_));
-    return;
-  }
   slot_->own.reset();
-  slot_->contributed = false;
+  slot_->forget();
+}
+
+void Tensor::complete_gradient() const {
+  if (has_gradient()) return;
+  const std::size_t size = bytes(elements(), type_);
+  backend().kernels().memory.zero(element(slot_->gradients(size), first_, type_), size);
+  slot_->contribute();
 }
 
 void Tensor::take_gradient(const Tensor& from) const {
   if (!wants_gradient() || !from.has_gradient()) return;
   check(from.elements() == elements() && from.type() == type(), "take_gradient: {} from {}", shape_,
         from.shape_);
-  const bool movable = !slot_->shared && !slot_->contributed && !from.slot_->shared && !from.slot_->kept;
+  const bool movable = !slot_->shared && !has_gradient() && !from.slot_->shared && !from.slot_->kept;
   if (movable) {
     slot_->own = std::move(from.slot_->own);
-    slot_->contributed = true;
+    slot_->contribute();
     from.clear_gradient();
   } else {
     backend().run(&KernelTable::accumulate, {.from = from.gradient(), .to = grad(), .count = elements()});

@@ -32,7 +32,7 @@ class Buffer {
   std::size_t bytes_;
 };
 
-// A Buffer that is taken from the pool, as zeros, when it is first asked for, and can go back there.
+// A Buffer that is taken from the pool, unset, when it is first asked for, and can go back there.
 class LazyBuffer {
  public:
   LazyBuffer(const Backend& backend, std::size_t bytes) : backend_(backend), bytes_(bytes) {}
@@ -41,11 +41,13 @@ class LazyBuffer {
 
   const Buffer& taken();
   const Buffer* present() const { return buffer_.get(); }  // null if it is not there
+  std::uint64_t times() const { return times_; }           // that it was taken
   void give_back() { buffer_.reset(); }
 
  private:
   Backend backend_;
   std::size_t bytes_;
+  std::uint64_t times_ = 0;
   std::unique_ptr<Buffer> buffer_;
 };
 
@@ -61,8 +63,8 @@ class Tensor {
   static Tensor filled(const Backend& backend, const Shape& shape, float value);
   static Tensor from(const Backend& backend, const Shape& shape, std::span<const float> values);
   // A window, from element `first`, on memory that many share: how parameters lie in one allocation. Its
-  // gradient is zeros until something is contributed to any of them, and is always added to. `rounded`, if
-  // given, is a copy of the values in bf16.
+  // gradient comes to life as any other, in memory that is taken for all of them. `rounded`, if given, is a
+  // copy of the values in bf16.
   struct Shared {
     std::shared_ptr<Buffer> values;
     std::shared_ptr<LazyBuffer> gradients;
@@ -110,6 +112,8 @@ class Tensor {
   Grad grad() const;
   In gradient() const;  // what has been contributed; has_gradient() must hold
   void clear_gradient() const;
+  // Zeros as a first contribution where there was none: for who reads the gradients of all windows at once.
+  void complete_gradient() const;
   // The backward of an identity: contributes the gradient of `from`, which has as many elements. Nobody reads
   // it again, so the memory itself changes hands where it can.
   void take_gradient(const Tensor& from) const;

@@ -201,6 +201,39 @@ TEST_CASE("a write outside a block is seen") {
   CHECK(backend.damaged_blocks() == 1);
 }
 
+TEST_CASE("gradients of parameters begin with a contribution each; what got none is zeros for who reads all") {
+  const Backend backend(Device::cpu);
+  Tensor weight, bias;
+  const Parameters parameters(backend, 1, [&](const ParameterScope& scope) {
+    weight = scope.take("weight", {3, 5}, Init::zeros());
+    bias = scope.take("bias", {3}, Init::zeros());
+  });
+  const Tensor ones = Tensor::filled(backend, {15}, 1);
+  const auto contribute = [&](const Tensor& to) {
+    backend.run(&KernelTable::accumulate, {.from = ones.in(), .to = to.grad(), .count = to.elements()});
+  };
+  const std::size_t count = static_cast<std::size_t>(parameters.elements());
+  const auto holds = [&](float in_weight, float in_bias) {
+    std::vector<float> expected(count, 0.0f);
+    std::fill_n(expected.begin(), 15, in_weight);
+    std::fill_n(expected.begin() + 16, 3, in_bias);
+    return std::equal(expected.begin(), expected.end(), parameters.gradients());
+  };
+  for (int taking = 0; taking < 2; ++taking) {  // the second is of memory that is full of NaN
+    contribute(weight);
+    CHECK(holds(1, 0));
+    contribute(weight);
+    contribute(bias);
+    CHECK(holds(2, 1));
+    bias.clear_gradient();
+    CHECK_FALSE(bias.has_gradient());
+    CHECK(holds(2, 0));
+    std::fill_n(parameters.gradients(), count, std::numeric_limits<float>::quiet_NaN());
+    parameters.clear_gradients();
+    CHECK_FALSE(weight.has_gradient());
+  }
+}
+
 TEST_CASE("parameters: names once, windows of one allocation, frozen on request") {
   const Backend backend(Device::cpu);
   Tensor weight, bias;
@@ -213,10 +246,11 @@ TEST_CASE("parameters: names once, windows of one allocation, frozen on request"
   CHECK(parameters.find("layer.1.weight") == nullptr);
   CHECK(bias.values() == std::vector<float>(3, 1.0f));
   for (float w : weight.values()) CHECK(std::abs(w) <= 0.04f);
-  CHECK(weight.grad().add);  // gradients exist from the start, as zeros
+  CHECK_FALSE(weight.grad().add);
   CHECK(weight.has_gradient());
+  CHECK_FALSE(bias.has_gradient());
   const std::size_t with_gradients = backend.memory_use().in_use;
-  parameters.clear_gradients();  // their memory goes, and they are zeros again
+  parameters.clear_gradients();  // their memory goes
   CHECK(backend.memory_use().in_use < with_gradients);
   CHECK_FALSE(weight.has_gradient());
   CHECK(weight.gradient_values() == std::vector<float>(15, 0.0f));
