@@ -14,15 +14,15 @@ struct Tensor::Slot {
   bool kept = false;
 
   bool contributed() const {
-    return shared ? shared->present() != nullptr && since == shared->times() : since != 0;
+    return shared ? shared->present() != nullptr && since_ == shared->times() : since_ != 0;
   }
   // Notes a contribution; whether there was one before.
   bool contribute() {
     const bool before = contributed();
-    since = shared ? shared->times() : 1;
+    since_ = shared ? shared->times() : 1;
     return before;
   }
-  void forget() { since = 0; }
+  void forget() { since_ = 0; }
   // The memory for the gradient, taken now if it is not there; a tensor of its own has so many bytes.
   const Buffer& gradients(std::size_t bytes) {
     if (shared) return shared->taken();
@@ -31,7 +31,7 @@ struct Tensor::Slot {
   }
 
  private:
-  std::uint64_t since = 0;  // which taking of the memory the contributions lie in; 0: there are none
+  std::uint64_t since_ = 0;  // which taking of the memory the contributions lie in; 0: there are none
 };
 
 namespace {

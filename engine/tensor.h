@@ -41,7 +41,7 @@ class LazyBuffer {
 
   const Buffer& taken();
   const Buffer* present() const { return buffer_.get(); }  // null if it is not there
-  std::uint64_t times() const { return times_; }           // that it was taken
+  std::uint64_t times() const { return times_; }           // how often it was taken
   void give_back() { buffer_.reset(); }
 
  private:
