@@ -4,7 +4,7 @@
 #include <omp.h>
 
 #include <cstdio>
-#include <numeric>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,31 +44,59 @@ const std::vector<Series> kSeries = {
     {"blocks", {{16, 112, 1, 4}, {16, 112, 1, 8}, {16, 112, 1, 12}, {16, 112, 1, 24}}, blocks},
 };
 constexpr Point kReference = {16, 112, 1, 12};
-constexpr std::size_t kRuns = 3;  // besides the first
+constexpr std::size_t kPairs = 5;
 
-struct Measured {
-  double tokens = 0, seconds = 0, flops = 0;  // of a clip
-  double floor = 0;                           // seconds of a clip that the formulas of its kernels allow
-  double mib = 0;                             // in use at most
-  double over_floor() const { return seconds / floor; }
+// An adversarial step at a point, and what its kernels' formulas ask of a clip.
+class Program {
+ public:
+  Program(const Point& p, Element storage)
+      : size_(full_size_but(storage, p.T, p.Y, p.Y, p.depth)),
+        step_(train_step(backend_, size_, p.B)),
+        clips_(static_cast<double>(p.B)) {
+    StepProfile profile;
+    profile_step(profile, backend_, 0, step_);
+    for (const ProfileEvent& event : profile.events) costs_.push_back(event.cost);
+  }
+
+  double seconds() const {  // of a clip, in one step
+    const double start = now();
+    step_();
+    return (now() - start) / clips_;
+  }
+  double tokens() const { return static_cast<double>(size_.recogniser.tokens()); }
+  double flops() const {  // of a clip
+    double sum = 0;
+    for (const Cost& cost : costs_) sum += cost.flops;
+    return sum / clips_;
+  }
+  double floor(const Peak& peak) const {  // seconds of a clip
+    double sum = 0;
+    for (const Cost& cost : costs_) sum += floor_seconds(peak, cost);
+    return sum / clips_;
+  }
+  double mib() const { return static_cast<double>(backend_.memory_use().peak) / 1048576; }
+
+ private:
+  Backend backend_{Device::cpu};
+  Size size_;
+  Work step_;
+  double clips_;
+  std::vector<Cost> costs_;  // of a step's kernels
 };
 
-Measured measure(const Point& p, Element storage, const Peak& peak) {
-  const Backend backend(Device::cpu);
-  const Size size = full_size_but(storage, p.T, p.Y, p.Y, p.depth);
-  const Work step = train_step(backend, size, p.B);
-  const auto B = static_cast<double>(p.B);
-  Measured m;
-  m.tokens = static_cast<double>(size.recogniser.tokens());
-  m.seconds = median_seconds(backend, step, 0, kRuns) / B;
-  m.mib = static_cast<double>(backend.memory_use().peak) / 1048576;
-  StepProfile profile;
-  profile_step(profile, backend, 0, step);
-  for (const ProfileEvent& event : profile.events) {
-    m.flops += event.cost.flops / B;
-    m.floor += floor_seconds(peak, event.cost) / B;
+// Two programs in turn, for the speed of a shared machine drifts by more than what is looked for: medians of
+// the seconds of a clip, and of the ratios of neighbours.
+struct InTurn {
+  double first, second, ratio;
+};
+InTurn in_turn(const std::function<double()>& first, const std::function<double()>& second) {
+  std::vector<double> firsts, seconds, ratios;
+  for (std::size_t i = 0; i < kPairs; ++i) {
+    firsts.push_back(first());
+    seconds.push_back(second());
+    ratios.push_back(seconds.back() / firsts.back());
   }
-  return m;
+  return {median(firsts), median(seconds), median(ratios)};
 }
 
 struct Line {
@@ -90,42 +118,44 @@ Line line_through(const std::vector<double>& x, const std::vector<double>& y) {
   return {(sy - slope * sx) / n, slope};
 }
 
-// How far a step is from the model: it should take the same multiple of its floor as the reference does, which
-// is measured again between any two, for the speed of a shared machine drifts by more than what is looked for.
-void print_series(const Series& series, Element storage, const Peak& peak) {
-  std::vector<Measured> rows;
-  std::vector<double> along, mib, off;
-  double before = measure(kReference, storage, peak).over_floor();
+// How far a step is from the model: it should take the same multiple of its floor as the reference does.
+void print_series(const Series& series, const Program& reference, Element storage) {
+  std::vector<std::string> rows;
+  std::vector<double> along, mib;
   for (const Point& p : series.points) {
-    rows.push_back(measure(p, storage, peak));
-    const double after = measure(kReference, storage, peak).over_floor();
-    off.push_back(rows.back().over_floor() / std::midpoint(before, after) - 1);
-    before = after;
-    along.push_back(series.along(p, rows.back().tokens));
-    mib.push_back(rows.back().mib);
+    const Program program(p, storage);
+    const Peak peak = measured_peak(Backend(Device::cpu), storage);
+    const InTurn times = in_turn([&] { return reference.seconds(); }, [&] { return program.seconds(); });
+    const double off = times.ratio * reference.floor(peak) / program.floor(peak) - 1;
+    along.push_back(series.along(p, program.tokens()));
+    mib.push_back(program.mib());
+    rows.push_back(
+        fmt::format("| {} | {} x {} x {} | {} | {} | {} | {:.3f} | {:.3f} | {:.1f} | {:.0f} | {:.0f} | {:.1f} "
+                    "| {:+.0f} % | {:.0f}",
+                    series.name, p.T, p.Y, p.Y, program.tokens(), p.B, p.depth, times.second, times.first,
+                    program.flops() / 1e9, program.flops() / times.second / 1e9, peak.flops / 1e9,
+                    peak.bytes / 1e9, 100 * off, program.mib()));
   }
   const Line line = line_through(along, mib);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Point& p = series.points[i];
-    const Measured& m = rows[i];
-    fmt::print(
-        "| {} | {} x {} x {} | {} | {} | {} | {:.3f} | {:.1f} | {:.0f} | {:+.0f} % | {:.0f} | {:+.1f} % |\n",
-        series.name, p.T, p.Y, p.Y, m.tokens, p.B, p.depth, m.seconds, m.flops / 1e9, m.flops / m.seconds / 1e9,
-        100 * off[i], m.mib, 100 * (m.mib / line(along[i]) - 1));
-    std::fflush(stdout);
+    fmt::print("{} | {:+.1f} % |\n", rows[i], 100 * (mib[i] / line(along[i]) - 1));
   }
+  std::fflush(stdout);
 }
 
 void print_threads(Element storage) {
   const int all = omp_get_max_threads();
-  const Point point = {16, 112, 4, 12};
-  fmt::print("\n| threads | s/clip, 4 clips | one thread / so many |\n|---|---|---|\n");
-  double one = 0;
-  for (int threads = 1; threads <= all; threads *= 2) {
-    omp_set_num_threads(threads);
-    const double seconds = measure(point, storage, {}).seconds;
-    if (threads == 1) one = seconds;
-    fmt::print("| {} | {:.3f} | {:.2f} |\n", threads, seconds, one / seconds);
+  const Program program({16, 112, 4, 12}, storage);
+  const auto on = [&](int threads) {
+    return [&program, threads] {
+      omp_set_num_threads(threads);
+      return program.seconds();
+    };
+  };
+  fmt::print("\n| threads | s/clip, 4 clips | one thread | one thread / so many |\n|---|---|---|---|\n");
+  for (int threads = 2; threads <= all; threads *= 2) {
+    const InTurn times = in_turn(on(threads), on(1));
+    fmt::print("| {} | {:.3f} | {:.3f} | {:.2f} |\n", threads, times.first, times.second, times.ratio);
     std::fflush(stdout);
   }
   omp_set_num_threads(all);
@@ -134,18 +164,18 @@ void print_threads(Element storage) {
 }  // namespace
 
 void print_growth(Element storage) {
-  const Peak peak = measured_peak(Backend(Device::cpu), storage);
-  const Measured reference = measure(kReference, storage, peak);
+  const Program reference(kReference, storage);
+  reference.seconds();
   fmt::print(
-      "Adversarial step in {}. The model: the floors of all kernels by their formulas, at {:.0f} GFLOP/s and\n"
-      "{:.1f} GB/s, times what one clip of 16 x 112 x 112 takes over its own floor, {:.2f}.\n"
-      "Memory in use at most, beside the line through its series.\n\n",
-      storage == Element::bf16 ? "bf16" : "f32", peak.flops / 1e9, peak.bytes / 1e9, reference.over_floor());
-  fmt::print(
-      "| grows | clip | tokens | clips | blocks | s/clip | GFLOP/clip | GFLOP/s | off the model | MiB | off "
-      "the line |\n"
-      "|---|---|---|---|---|---|---|---|---|---|---|\n");
-  for (const Series& series : kSeries) print_series(series, storage, peak);
+      "Adversarial step in {}. The model: the floors of all kernels by their formulas, at the machine's peaks\n"
+      "measured beside, times what one clip of 16 x 112 x 112, in turn with each, takes over its own floor.\n"
+      "Memory in use at most, beside the line through its series.\n\n"
+      "| grows | clip | tokens | clips | blocks | s/clip | 16 x 112 x 112 | GFLOP/clip | GFLOP/s | peak "
+      "GFLOP/s "
+      "| peak GB/s | off the model | MiB | off the line |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+      storage == Element::bf16 ? "bf16" : "f32");
+  for (const Series& series : kSeries) print_series(series, reference, storage);
   print_threads(storage);
 }
 

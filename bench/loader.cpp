@@ -23,7 +23,7 @@
 namespace {
 
 using namespace stp;
-using bench::now;
+using bench::median, bench::now;
 
 struct Arguments {
   std::filesystem::path folder;
@@ -99,11 +99,6 @@ double seconds_of_epoch(Loader& loader) {
   while (loader.next(batch)) {
   }
   return now() - start;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
 }
 
 void measure(const Arguments& a) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "engine/profile.h"
@@ -12,6 +13,12 @@ namespace stp::bench {
 
 inline double now() { return steady_seconds(); }
 
+inline double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 // The median of what `run` says it took, in seconds: of so many runs at least after a first one, and of as many
 // as fit the given time.
 inline double median_of_runs(const std::function<double()>& run, double seconds, std::size_t least = 5) {
@@ -19,9 +26,7 @@ inline double median_of_runs(const std::function<double()>& run, double seconds,
   std::vector<double> times;
   const double start = now();
   while (times.size() < least || now() - start < seconds) times.push_back(run());
-  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  std::nth_element(times.begin(), middle, times.end());
-  return *middle;
+  return median(std::move(times));
 }
 
 // The same of any work. It ends when the device has done what it was given.

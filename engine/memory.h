@@ -72,7 +72,7 @@ class Backend {
     const double start = profile_start();
     (kernels().*entry)(args);
     profile_end(reinterpret_cast<const char*>(&(kernels().*entry)) - reinterpret_cast<const char*>(&kernels()),
-                start, cost(args));
+                start, cost(args, device() == Device::cuda ? Known::sizes : Known::values));
   }
 
   // Work that is no kernel, by a name that outlives the profile.

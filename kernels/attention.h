@@ -54,21 +54,46 @@ struct AttentionBackward {
   Math math = Math::exact;
 };
 
-// tokens: sum over clips of N_b; pairs: sum of N_b^2 (B N and B N^2 without offsets).
-inline Cost attention_cost(double tokens, double pairs, int H, int D, bool backward, double element_bytes) {
-  const double E = static_cast<double>(H) * D;
-  if (!backward) return {4 * pairs * E, element_bytes * tokens * 4 * E + 4 * tokens * (1 + 2 * H), pairs * H};
-  return {10 * pairs * E, element_bytes * tokens * 8 * E + 4 * tokens * (2 + 2 * H), pairs * H};
+// Tokens of a batch, pairs (i, j) of a clip, and those whose w_ij is not zero.
+struct AttentionPairs {
+  double tokens = 0, all = 0, weighing = 0;
+};
+
+// Without the values of `keep` and `offsets` every clip is full and every pair weighs something.
+template <class Args>
+AttentionPairs attention_pairs(const Args& a, Known known) {
+  AttentionPairs sum;
+  for (int b = 0; b < a.B; ++b) {
+    const bool ragged = a.offsets && known == Known::values;
+    const int first = ragged ? a.offsets[b] : b * a.N, N = ragged ? a.offsets[b + 1] - first : a.N;
+    int kept = N;
+    if (a.keep && known == Known::values)
+      for (int j = 0; j < N; ++j) kept -= a.keep[first + j] == 0.0f ? 1 : 0;
+    sum.tokens += N;
+    sum.all += static_cast<double>(N) * N;
+    sum.weighing += static_cast<double>(N) * kept + (N - kept);  // a dropped token still sees itself
+  }
+  return sum;
 }
 
-inline Cost cost(const AttentionForward& a) {
-  const double tokens = static_cast<double>(a.B) * a.N;
-  return attention_cost(tokens, tokens * a.N, a.H, a.D, false, static_cast<double>(bytes_of(a.out.type)));
+// The scores of all pairs, for their maxima and, with dkeep, their gradients; products with values and the
+// gradients of q, k and v only where a pair weighs something.
+inline Cost cost(const AttentionForward& a, Known known) {
+  const AttentionPairs pairs = attention_pairs(a, known);
+  const double E = static_cast<double>(a.H) * a.D, element = static_cast<double>(bytes_of(a.out.type));
+  return {2 * (pairs.all + pairs.weighing) * E, pairs.tokens * (element * 4 * E + 4 * (1 + 2 * a.H)),
+          pairs.weighing * a.H};
 }
 
-inline Cost cost(const AttentionBackward& a) {
-  const double tokens = static_cast<double>(a.B) * a.N;
-  return attention_cost(tokens, tokens * a.N, a.H, a.D, true, static_cast<double>(bytes_of(a.dout.type)));
+inline Cost cost(const AttentionBackward& a, Known known) {
+  const AttentionPairs pairs = attention_pairs(a, known);
+  const double seen = a.dkeep ? pairs.all : pairs.weighing;
+  const double E = static_cast<double>(a.H) * a.D, element = static_cast<double>(bytes_of(a.dout.type));
+  return {(4 * seen + 6 * pairs.weighing) * E, pairs.tokens * (element * 8 * E + 4 * (2 + 2 * a.H)),
+          seen * a.H};
 }
+
+inline Cost cost(const AttentionForward& a) { return cost(a, Known::sizes); }
+inline Cost cost(const AttentionBackward& a) { return cost(a, Known::sizes); }
 
 }  // namespace stp

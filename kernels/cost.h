@@ -1,6 +1,7 @@
 // What a kernel must do at the least, whoever writes it: the floor that benches and profiles divide by. Each
 // contract has an overload `Cost cost(const XForward&)` beside it; the overloads count every input once and
-// every output once, whatever an implementation reads again.
+// every output once, whatever an implementation reads again. Where the values of inputs decide how much there
+// is to do, a second overload `cost(const XForward&, Known)` counts what they leave.
 #pragma once
 
 namespace stp {
@@ -17,5 +18,12 @@ struct Cost {
     return *this;
   }
 };
+
+// What may be known of a call besides its sizes: the values of inputs where the host reads their memory.
+enum class Known { sizes, values };
+template <class Args>
+Cost cost(const Args& args, Known) {
+  return cost(args);
+}
 
 }  // namespace stp

@@ -42,6 +42,34 @@ TEST_CASE("profile: rows are the sums of what ran, the longest first") {
   CHECK(sum <= profile.seconds());
 }
 
+// Flops of attention over clips of three tokens, of which one is kept, and of one; (forward, backward).
+std::pair<double, double> flops_of_attention(bool keep_learns) {
+  const Backend backend(Device::cpu);
+  const Tensor qkv = Tensor::filled(backend, {4, 3 * 4}, 0.5f);
+  const Tensor keep = Tensor::from(backend, {4}, std::vector<float>{1, 0, 0, 1});
+  const Packing packing = {Indices::from(backend, {3}, std::vector<int>{0, 3, 4}), 2, 3};
+  qkv.set_wants_gradient(true);
+  keep.set_wants_gradient(keep_learns);
+  StepProfile profile = {.label = "attention", .steps = {}, .events = {}};
+  profile_step(profile, backend, 0, [&] {
+    Tape tape;
+    const Tensor out = attention(&tape, qkv, keep, {.heads = 2}, packing);
+    tape.backward({{squared_error(&tape, out, Tensor::filled(backend, {4, 4}, 0.0f))}});
+  });
+  std::map<std::string_view, double> flops;
+  for (const ProfileRow& row : profile_rows(profile)) flops[row.name] = row.cost.flops;
+  return {flops.at("attention_forward"), flops.at("attention_backward")};
+}
+
+// Pairs of tokens: 9 + 1; that weigh something: all with the kept key, and two dropped tokens with themselves,
+// 3 + 2 + 1. A pair takes 2 x 4 flops in each product over it.
+TEST_CASE("profile: attention is counted by the pairs that weigh something, where the host can see them") {
+  const auto [forward, backward] = flops_of_attention(false);
+  CHECK(forward == 8 * (10 + 6));
+  CHECK(backward == 8 * 5 * 6);
+  CHECK(flops_of_attention(true).second == 8 * (2 * 10 + 3 * 6));
+}
+
 TEST_CASE("profile: the trace is JSON, and its calls add up to the table's rows") {
   const Backend backend(Device::cpu);
   const StepProfile profile = some_steps(backend);
