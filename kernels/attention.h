@@ -24,6 +24,7 @@ struct AttentionForward {
   Out out;             // (B, N, H, D)
   float* lse;          // (B, H, N) saved: m_i + log z_i; null: not wanted
   float* inverse_z;    // (B, H, N) saved: 1 / z_i, z_i the whole denominator; null: not wanted
+  int* best;           // (B, H, N) saved by cpu, others find it again: the key of m_i; null: not wanted
   int B, N, H, D;      // N is the largest number of tokens of a clip when offsets is given
   float scale, smoothing;
   Math math = Math::exact;
@@ -45,6 +46,7 @@ struct AttentionBackward {
   In dout;                 // (B, N, H, D)
   const float* lse;        // (B, H, N) forward's
   const float* inverse_z;  // (B, H, N) forward's
+  const int* best;         // (B, H, N) forward's, which cpu needs where smoothing > 0
   Grad dqkv;               // (B, N, 3, H, D)
   Grad dkeep;              // (B, N) f32
   float* dkeep_heads;  // (B, H, N) scratch, needed with dkeep: each head's share, summed in the order of heads
@@ -81,16 +83,16 @@ AttentionPairs attention_pairs(const Args& a, Known known) {
 inline Cost cost(const AttentionForward& a, Known known) {
   const AttentionPairs pairs = attention_pairs(a, known);
   const double E = static_cast<double>(a.H) * a.D, element = static_cast<double>(bytes_of(a.out.type));
-  return {2 * (pairs.all + pairs.weighing) * E, pairs.tokens * (element * 4 * E + 4 * (1 + 2 * a.H)),
-          pairs.weighing * a.H};
+  return {2 * (pairs.all + pairs.weighing) * E,
+          pairs.tokens * (element * 4 * E + 4 * (1 + (a.best ? 3 : 2) * a.H)), pairs.weighing * a.H};
 }
 
 inline Cost cost(const AttentionBackward& a, Known known) {
   const AttentionPairs pairs = attention_pairs(a, known);
   const double seen = a.dkeep ? pairs.all : pairs.weighing;
   const double E = static_cast<double>(a.H) * a.D, element = static_cast<double>(bytes_of(a.dout.type));
-  return {(4 * seen + 6 * pairs.weighing) * E, pairs.tokens * (element * 8 * E + 4 * (2 + 2 * a.H)),
-          seen * a.H};
+  return {(4 * seen + 6 * pairs.weighing) * E,
+          pairs.tokens * (element * 8 * E + 4 * (2 + (a.best ? 3 : 2) * a.H)), seen * a.H};
 }
 
 inline Cost cost(const AttentionForward& a) { return cost(a, Known::sizes); }

@@ -38,9 +38,11 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
   const bool recording = records(tape, {qkv, keep});
   Shape out_shape = packing ? Shape{tokens, width} : Shape{layout.clips, layout.longest, width};
   Tensor out(backend, out_shape, qkv.type()), lse, inverse_z;
+  Indices best;
   if (recording) {
     lse = Tensor(backend, {heads, tokens});
     inverse_z = Tensor(backend, {heads, tokens});
+    if (backend.device() == Device::cpu && form.smoothing > 0) best = Indices(backend, {heads, tokens});
   }
   const AttentionForward forward = {
       .qkv = qkv.in(),
@@ -49,6 +51,7 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
       .out = out.out(),
       .lse = lse.out().f32(),
       .inverse_z = inverse_z.out().f32(),
+      .best = best ? best.mutable_data() : nullptr,
       .B = static_cast<int>(layout.clips),
       .N = static_cast<int>(layout.longest),
       .H = static_cast<int>(heads),
@@ -60,7 +63,7 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
   backend.run(&KernelTable::attention_forward, forward);
   if (!recording) return out;
 
-  tape->record({out}, [qkv, keep, packing, out, lse, inverse_z, forward, heads, tokens] {
+  tape->record({out}, [qkv, keep, packing, out, lse, inverse_z, best, forward, heads, tokens] {
     const Tensor dkeep_heads = keep.wants_gradient() ? Tensor(qkv.backend(), {heads, tokens}) : Tensor();
     const Tensor rows(qkv.backend(), {heads, tokens, AttentionBackward::kRowFloats});
     const AttentionBackward backward = {
@@ -71,6 +74,7 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
         .dout = out.gradient(),
         .lse = lse.f32(),
         .inverse_z = inverse_z.f32(),
+        .best = best.data(),
         .dqkv = qkv.grad(),
         .dkeep = keep.grad(),
         .dkeep_heads = dkeep_heads.out().f32(),

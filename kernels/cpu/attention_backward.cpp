@@ -32,7 +32,7 @@ struct Backward {
   Areas scratch;
   KeyOrder order;
   std::size_t kept_keys;  // padded
-  std::size_t keys_seen;  // padded: keys whose g_ij is wanted
+  std::size_t keys_seen;  // padded: keys whose s_ij and g_ij are wanted
   Products products;
   float *k, *v, *dk, *dv;                          // (tokens, width)
   float *keep, *others, *dkeep, *mean, *constant;  // (keys) three times, (width) twice
@@ -112,13 +112,14 @@ struct Backward {
     const float* const dout_row = dout + i * pitch.width;
     const std::size_t at = head.row(token);
     const float delta = dot(dout_row, out_row, pitch.width);
-    const float maximum = row_maximum(p_row, head.tokens, pitch.keys);
+    hide_padding(p_row, head.tokens, pitch.keys);
     self = {order.place_of(token), 0, 0};
-    best = {a.smoothing > 0 ? first_key_at(p_row, maximum, pitch.keys) : 0, 0, 0};
+    best = {a.smoothing > 0 ? order.place_of(static_cast<std::size_t>(a.best[at])) : 0, 0, 0};
     const bool seen = order.is_kept(self.key);
     if (!seen) {
-      self.p = exp_of(p_row[self.key] - a.lse[at]);
-      self.ds = (dot(dout_row, v + self.key * pitch.width, pitch.width) - delta) * self.p;
+      const std::size_t row = self.key * pitch.width;
+      self.p = exp_of(dot(q + i * pitch.width, k + row, pitch.width) - a.lse[at]);
+      self.ds = (dot(dout_row, v + row, pitch.width) - delta) * self.p;
     }
     const float kept = keep[self.key];
     if (seen) keep[self.key] = 1.0f;  // w_ii = 1, and it does not depend on keep_i
@@ -169,7 +170,7 @@ struct Backward {
 
   void block(std::size_t begin, std::size_t rows) const {
     load_queries(begin, rows);
-    products.scores(q, rows, p);
+    products.scores(q, rows, keys_seen, p);
     products.slopes(dout, rows, keys_seen, ds);
     Lone self[kBlock], best[kBlock];
     for (std::size_t i = 0; i < rows; ++i) {

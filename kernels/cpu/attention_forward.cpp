@@ -67,11 +67,16 @@ void forward_with(const AttentionForward& a, int b, int h) {
     for (std::size_t i = 0; i < rows; ++i)
       copy_row(a.qkv, head, 0, begin + i, q + i * pitch.width, pitch.width);
     scale_rows(q, rows * pitch.width, a.scale);
-    products.scores(q, rows, scores);
+    products.scores(q, rows, pitch.keys, scores);
     float z[kBlock], alone[kBlock];  // alone: what a dropped token weighs for itself
     for (std::size_t i = 0; i < rows; ++i) {
       float* const row = scores + i * pitch.keys;
-      const float maximum = row_maximum(row, head.tokens, pitch.keys);
+      hide_padding(row, head.tokens, pitch.keys);
+      const float maximum = row_maximum(row, pitch.keys);
+      if (a.best) {
+        const std::size_t best = order.token_at(first_key_at(row, maximum, pitch.keys));
+        a.best[head.row(begin + i)] = static_cast<int>(best);
+      }
       const std::size_t self = order.place_of(begin + i);
       alone[i] = order.is_kept(self) ? 0.0f : exp_of(row[self] - maximum);
       const float kept = keep[self];

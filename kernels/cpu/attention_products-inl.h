@@ -118,9 +118,9 @@ struct VectorProducts {
     if (v_transposed) transpose(v, v_transposed);
   }
 
-  // s_ij = q_i . k_j for all keys; g_ij = dout_i . v_j for the first `keys` of them
-  void scores(const float* q, std::size_t rows, float* s) const {
-    product({q, pitch.width, 1}, k_transposed, pitch.keys, s, pitch.keys, rows, pitch.keys, head.width, false);
+  // s_ij = q_i . k_j and g_ij = dout_i . v_j for the first `keys`
+  void scores(const float* q, std::size_t rows, std::size_t keys, float* s) const {
+    product({q, pitch.width, 1}, k_transposed, pitch.keys, s, pitch.keys, rows, keys, head.width, false);
   }
   void slopes(const float* dout, std::size_t rows, std::size_t keys, float* g) const {
     product({dout, pitch.width, 1}, v_transposed, pitch.keys, g, pitch.keys, rows, keys, head.width, false);
@@ -205,9 +205,9 @@ struct TileProducts {
     std::fill(dv_transposed, dv_transposed + width * keys, 0.0f);
   }
 
-  void scores(const float* q, std::size_t rows, float* s) const {
+  void scores(const float* q, std::size_t rows, std::size_t wanted, float* s) const {
     row_by_row(q, width_pitch, rows, width, deep_width);
-    tiles::product({left, deep_width}, {k_transposed, keys}, s, key_pitch, padded(rows), keys, deep_width,
+    tiles::product({left, deep_width}, {k_transposed, keys}, s, key_pitch, padded(rows), wanted, deep_width,
                    false);
   }
   void slopes(const float* dout, std::size_t rows, std::size_t wanted, float* g) const {

@@ -46,10 +46,14 @@ inline float dot(const float* a, const float* b, std::size_t count) {
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }
 
-// max_j s_j over the real keys; padding is overwritten so that it never wins.
-inline float row_maximum(float* scores, std::size_t tokens, std::size_t keys) {
-  const Floats d;
+// Padding gets scores that never win and weigh nothing.
+inline void hide_padding(float* scores, std::size_t tokens, std::size_t keys) {
   std::fill(scores + tokens, scores + keys, std::numeric_limits<float>::lowest());
+}
+
+// max_j s_j
+inline float row_maximum(const float* scores, std::size_t keys) {
+  const Floats d;
   const Vector lowest = hn::Set(d, std::numeric_limits<float>::lowest());
   Vector even = lowest, odd = lowest;  // two chains: one waits for each maximum
   std::size_t j = 0;

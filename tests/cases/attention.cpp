@@ -64,6 +64,13 @@ OpCase dense(const AttentionSizes& s, double smoothing, std::vector<float> keep,
   return c;
 }
 
+// The same with a keep that does not learn, as recognisers are shown masked tokens.
+OpCase fixed(OpCase c) {
+  c.name += " fixed";
+  c.inputs[1].differentiable = false;
+  return c;
+}
+
 // Clips of 3, 0, 9 and 26 tokens, packed.
 OpCase packed(std::int64_t H, std::int64_t D, double smoothing) {
   OpCase c;
@@ -105,6 +112,7 @@ std::vector<OpCase> attention_cases(Scale scale) {
         AttentionSizes{1, 63, 1, 16}, AttentionSizes{1, 64, 1, 17}, AttentionSizes{1, 65, 2, 32},
         AttentionSizes{1, 33, 1, 96}, AttentionSizes{1, 17, 1, 130}}) {
     cases.push_back(dense(s, 1e-6, policy(s, 0.6), " kept 0.6"));
+    cases.push_back(fixed(dense(s, 1e-6, policy(s, 0.3), " kept 0.3")));
     cases.push_back(dense(s, 0, {}, " plain"));
   }
   const AttentionSizes s = {2, 19, 2, 8};
@@ -113,6 +121,7 @@ std::vector<OpCase> attention_cases(Scale scale) {
   cases.push_back(dense(s, 1e-6, uniform_values("fractions", {38}, 0, 1), " fractions"));
   cases.push_back(packed(2, 12, 1e-6));
   cases.push_back(packed(1, 16, 0));
+  cases.push_back(fixed(packed(2, 12, 1e-2)));
 
   // A dropped key that outscores all others by far: kept weights come near the smoothing, and the gradient
   // through the row maximum matters.
@@ -124,6 +133,7 @@ std::vector<OpCase> attention_cases(Scale scale) {
   dominated.tolerance.reason =
       "weights are e^-8 and less, so roundings of the scores weigh a hundred times more";
   cases.push_back(dominated);
+  cases.push_back(fixed(dominated));
   return cases;
 }
 
