@@ -134,6 +134,17 @@ std::vector<OpCase> attention_cases(Scale scale) {
       "weights are e^-8 and less, so roundings of the scores weigh a hundred times more";
   cases.push_back(dominated);
   cases.push_back(fixed(dominated));
+
+  // Scores of about -98: the padding of a row, taken for a score of 0, would be e^98 times as much.
+  OpCase low = dense({1, 9, 1, 4}, 0, {}, " scores far below zero");
+  for (std::size_t i = 0; i < low.inputs[0].values.size(); ++i) {
+    float& value = low.inputs[0].values[i];
+    if (i % 12 < 4) value = 7;
+    if (i % 12 >= 4 && i % 12 < 8) value = 0.05f * value - 7;
+  }
+  low.tolerance.relative = low.tolerance.absolute = 1e-4;
+  low.tolerance.reason = "a rounding of scores of 98 is 4e-6, and weights take it relatively";
+  cases.push_back(low);
   return cases;
 }
 
