@@ -165,14 +165,12 @@ void print_threads(Element storage) {
 
 void print_growth(Element storage) {
   const Program reference(kReference, storage);
-  reference.seconds();
   fmt::print(
       "Adversarial step in {}. The model: the floors of all kernels by their formulas, at the machine's peaks\n"
       "measured beside, times what one clip of 16 x 112 x 112, in turn with each, takes over its own floor.\n"
       "Memory in use at most, beside the line through its series.\n\n"
-      "| grows | clip | tokens | clips | blocks | s/clip | 16 x 112 x 112 | GFLOP/clip | GFLOP/s | peak "
-      "GFLOP/s "
-      "| peak GB/s | off the model | MiB | off the line |\n"
+      "| grows | clip | tokens | clips | blocks | s/clip | 16 x 112 x 112 | GFLOP/clip | GFLOP/s "
+      "| peak GFLOP/s | peak GB/s | off the model | MiB | off the line |\n"
       "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
       storage == Element::bf16 ? "bf16" : "f32");
   for (const Series& series : kSeries) print_series(series, reference, storage);

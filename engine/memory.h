@@ -69,10 +69,11 @@ class Backend {
   template <class Args>
   void run(void (*KernelTable::*entry)(const Args&), const std::type_identity_t<Args>& args) const {
     if (!profiling()) return (kernels().*entry)(args);
+    const Cost asked = cost(args, device() == Device::cuda ? Known::sizes : Known::values);
     const double start = profile_start();
     (kernels().*entry)(args);
     profile_end(reinterpret_cast<const char*>(&(kernels().*entry)) - reinterpret_cast<const char*>(&kernels()),
-                start, cost(args, device() == Device::cuda ? Known::sizes : Known::values));
+                start, asked);
   }
 
   // Work that is no kernel, by a name that outlives the profile.

@@ -150,7 +150,7 @@ class Indices {
   Indices reshape(const Shape& shape) const;
   Indices first(std::int64_t count) const;  // the leading values, as (count)
   const int* data() const { return buffer_ ? static_cast<const int*>(buffer_->data()) : nullptr; }
-  int* mutable_data() const { return static_cast<int*>(buffer_->data()); }
+  int* mutable_data() const { return buffer_ ? static_cast<int*>(buffer_->data()) : nullptr; }
   std::vector<int> values() const;
 
  private:

@@ -24,8 +24,8 @@ struct AttentionForward {
   Out out;             // (B, N, H, D)
   float* lse;          // (B, H, N) saved: m_i + log z_i; null: not wanted
   float* inverse_z;    // (B, H, N) saved: 1 / z_i, z_i the whole denominator; null: not wanted
-  int* best;           // (B, H, N) saved by cpu, others find it again: the key of m_i; null: not wanted
-  int B, N, H, D;      // N is the largest number of tokens of a clip when offsets is given
+  int* best;       // (B, H, N) saved by cpu alone: the token of the clip whose key has m_i; null: not wanted
+  int B, N, H, D;  // N is the largest number of tokens of a clip when offsets is given
   float scale, smoothing;
   Math math = Math::exact;
 };
@@ -64,13 +64,14 @@ struct AttentionPairs {
 // Without the values of `keep` and `offsets` every clip is full and every pair weighs something.
 template <class Args>
 AttentionPairs attention_pairs(const Args& a, Known known) {
+  const float* const keep = known == Known::values ? a.keep : nullptr;
+  const int* const offsets = known == Known::values ? a.offsets : nullptr;
   AttentionPairs sum;
   for (int b = 0; b < a.B; ++b) {
-    const bool ragged = a.offsets && known == Known::values;
-    const int first = ragged ? a.offsets[b] : b * a.N, N = ragged ? a.offsets[b + 1] - first : a.N;
+    const int first = offsets ? offsets[b] : b * a.N;
+    const int N = offsets ? offsets[b + 1] - first : a.N;
     int kept = N;
-    if (a.keep && known == Known::values)
-      for (int j = 0; j < N; ++j) kept -= a.keep[first + j] == 0.0f ? 1 : 0;
+    for (int j = 0; keep && j < N; ++j) kept -= keep[first + j] == 0.0f ? 1 : 0;
     sum.tokens += N;
     sum.all += static_cast<double>(N) * N;
     sum.weighing += static_cast<double>(N) * kept + (N - kept);  // a dropped token still sees itself
@@ -80,22 +81,19 @@ AttentionPairs attention_pairs(const Args& a, Known known) {
 
 // The scores of all pairs, for their maxima and, with dkeep, their gradients; products with values and the
 // gradients of q, k and v only where a pair weighs something.
-inline Cost cost(const AttentionForward& a, Known known) {
+inline Cost cost(const AttentionForward& a, Known known = Known::sizes) {
   const AttentionPairs pairs = attention_pairs(a, known);
   const double E = static_cast<double>(a.H) * a.D, element = static_cast<double>(bytes_of(a.out.type));
   return {2 * (pairs.all + pairs.weighing) * E,
           pairs.tokens * (element * 4 * E + 4 * (1 + (a.best ? 3 : 2) * a.H)), pairs.weighing * a.H};
 }
 
-inline Cost cost(const AttentionBackward& a, Known known) {
+inline Cost cost(const AttentionBackward& a, Known known = Known::sizes) {
   const AttentionPairs pairs = attention_pairs(a, known);
   const double seen = a.dkeep ? pairs.all : pairs.weighing;
   const double E = static_cast<double>(a.H) * a.D, element = static_cast<double>(bytes_of(a.dout.type));
   return {(4 * seen + 6 * pairs.weighing) * E,
           pairs.tokens * (element * 8 * E + 4 * (2 + (a.best ? 3 : 2) * a.H)), seen * a.H};
 }
-
-inline Cost cost(const AttentionForward& a) { return cost(a, Known::sizes); }
-inline Cost cost(const AttentionBackward& a) { return cost(a, Known::sizes); }
 
 }  // namespace stp

@@ -1,7 +1,7 @@
 // What a kernel must do at the least, whoever writes it: the floor that benches and profiles divide by. Each
 // contract has an overload `Cost cost(const XForward&)` beside it; the overloads count every input once and
 // every output once, whatever an implementation reads again. Where the values of inputs decide how much there
-// is to do, a second overload `cost(const XForward&, Known)` counts what they leave.
+// is to do, it takes a `Known` too and counts what they leave.
 #pragma once
 
 namespace stp {

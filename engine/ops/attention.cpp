@@ -51,7 +51,7 @@ Tensor attention(Tape* tape, const Tensor& qkv, const Tensor& keep, const Attent
       .out = out.out(),
       .lse = lse.out().f32(),
       .inverse_z = inverse_z.out().f32(),
-      .best = best ? best.mutable_data() : nullptr,
+      .best = best.mutable_data(),
       .B = static_cast<int>(layout.clips),
       .N = static_cast<int>(layout.longest),
       .H = static_cast<int>(heads),

@@ -112,7 +112,7 @@ struct Backward {
     const float* const dout_row = dout + i * pitch.width;
     const std::size_t at = head.row(token);
     const float delta = dot(dout_row, out_row, pitch.width);
-    hide_padding(p_row, head.tokens, pitch.keys);
+    hide_padding(p_row, head.tokens, pitch.keys);  // e^(0 - lse) may be infinite, and tiles take it times zero
     self = {order.place_of(token), 0, 0};
     best = {a.smoothing > 0 ? order.place_of(static_cast<std::size_t>(a.best[at])) : 0, 0, 0};
     const bool seen = order.is_kept(self.key);

@@ -11,7 +11,8 @@
 // weight would change the loss, which is what the policy learns from. So keys are laid out with the kept ones
 // first: products that weights go into (out, dq, dk, dv) stop where the kept keys end, and what a dropped token
 // sees of itself is added apart. With half of the keys kept that saves a quarter of the work forward and a
-// third backward.
+// third backward. Forward notes which key has the maximum, so backward needs the scores of dropped keys only
+// for the gradient of keep; where keep does not learn, it saves half.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention_forward.cpp"
 #include <hwy/foreach_target.h>
